@@ -1,0 +1,1 @@
+"""Everything optional or foreign, one file each; `adapters.wiring` chooses."""

@@ -1,0 +1,906 @@
+"""The nouns of the service: stories, scenes, sessions, requests, answers and the errors they can end in."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+MediaType = Literal["cinematic", "cartoon", "realistic", "artistic"]
+AspectRatio = Literal["16:9", "3:2", "4:3", "1:1", "3:4", "2:3", "9:16"]
+Quality = Literal["draft", "final"]
+Consistency = Literal["references", "prompt"]
+StopAt = Literal["scenes", "prompts", "images"]
+SessionStatus = Literal["pending", "processing", "awaiting_review", "completed", "failed", "cancelled"]
+SceneStatus = Literal["pending", "prompting", "drawing", "ready", "failed"]
+PromptSource = Literal["model", "offline", "edited", "softened"]
+TimeOfDay = Literal["dawn", "morning", "day", "evening", "night", "unknown"]
+Weather = Literal["clear", "cloudy", "rain", "snow", "fog", "storm", "wind", "unknown"]
+ServiceState = Literal["available", "not_configured", "unavailable"]
+
+UNFINISHED: frozenset[SessionStatus] = frozenset({"pending", "processing"})
+ENDED: frozenset[SessionStatus] = frozenset({"awaiting_review", "completed", "failed", "cancelled"})
+
+MAX_SEED = 2**31 - 1
+EXCERPT_CHARS = 280
+
+# --- What a reading of the story finds -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One verbatim piece of a story: `story[start:end] == text`, offsets in characters."""
+
+    start: int
+    end: int
+    text: str
+
+
+class CharacterMention(BaseModel):
+    """A person, animal or named thing that acts in the story, as it is written there."""
+
+    name: str
+    mentions: int = Field(description="How often the name occurs in the text.")
+    first_offset: int = Field(description="Character offset of the first mention.")
+
+
+class PlaceMention(BaseModel):
+    """A place the story goes to: `name` as written, `kind` a word of the draft painter's vocabulary or null."""
+
+    name: str
+    kind: str | None = None
+    mentions: int = 1
+
+
+class ScriptAnalysis(BaseModel):
+    """What the rules of `utils.analyze_script` find in a text, without any model call."""
+
+    language: str = Field(description="ISO 639-1 code, or `und` when the rules cannot tell.")
+    format: Literal["prose", "screenplay", "play", "chapters"]
+    characters_total: int = Field(description="Length of the text in characters (code points).")
+    words: int
+    sentences: int
+    paragraphs: int
+    estimated_scenes: int = Field(description="Scenes the text itself seems to have (1 or more).")
+    recommended_scenes: int = Field(description="Scenes we would draw: the estimate within the service's limits.")
+    characters: list[CharacterMention]
+    locations: list[PlaceMention]
+    times: list[str] = Field(description="Times of day and time expressions, in order of appearance.")
+    themes: list[str]
+    complexity: int = Field(ge=1, le=10, description="1 (a picture book) to 10 (dense prose).")
+    reading_time_minutes: float
+
+
+@dataclass(frozen=True, slots=True)
+class SceneFacts:
+    """What the rules read out of one scene's text; every string is a word of the story or of our vocabulary."""
+
+    characters: tuple[str, ...] = ()
+    location: str | None = None
+    place_kind: str | None = None
+    time_of_day: TimeOfDay = "unknown"
+    weather: Weather = "unknown"
+    mood: str | None = None
+
+
+# --- The story bible -------------------------------------------------------------------------------------------
+
+
+class BibleCharacter(BaseModel):
+    """A recurring character with the fixed words that describe it in every prompt."""
+
+    name: str
+    aliases: list[str] = []
+    appearance: str = Field(description="Age, build, hair, clothes with colours, one mark; English.")
+
+
+class BiblePlace(BaseModel):
+    """A place with the fixed words that describe it in every prompt."""
+
+    name: str
+    description: str
+
+
+class StoryBible(BaseModel):
+    """The one page that keeps people, places and style the same from picture to picture."""
+
+    title: str
+    style: str = Field(description="One English sentence about the look of every picture.")
+    characters: list[BibleCharacter] = []
+    places: list[BiblePlace] = []
+    source: Literal["model", "offline"] = "offline"
+
+
+# --- Errors as values ------------------------------------------------------------------------------------------
+
+
+class Problem(BaseModel):
+    """Why a scene or a session is not what was asked for."""
+
+    code: str
+    message: str
+    retryable: bool
+
+
+# --- Sessions and scenes, as they are kept ---------------------------------------------------------------------
+
+
+class GenerationSettings(BaseModel):
+    """Everything that decides how a session is drawn; fixed when the session is made."""
+
+    model_config = ConfigDict(frozen=True)
+
+    media_type: MediaType = "cinematic"
+    num_scenes: int = 1
+    style: str | None = None
+    aspect_ratio: AspectRatio = "16:9"
+    seed: int = 0
+    text_model: str
+    image_model: str
+    draft_image_model: str
+    quality: Quality = "final"
+    consistency: Consistency = "references"
+    check_images: bool = False
+    stop_at: StopAt = "images"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageVersion:
+    """One picture that was made for a scene; `file` is its name under the session's `images/`."""
+
+    version: int
+    file: str
+    prompt: str
+    prompt_source: PromptSource
+    seed: int
+    model: str
+    quality: Quality
+    width: int
+    height: int
+    cost_usd: float
+    content_key: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One scene of a session. `scene_id` is for ever, `scene_number` only its place today."""
+
+    scene_id: str
+    scene_number: int
+    start: int
+    end: int
+    excerpt: str
+    facts: SceneFacts = SceneFacts()
+    title: str = ""
+    description: str = ""
+    image_prompt: str | None = None
+    prompt_source: PromptSource | None = None
+    seed: int = 0
+    quality: Quality = "final"
+    status: SceneStatus = "pending"
+    wanted_version: int = 1  # the number the next picture gets; the money and the seed of a redraw hang on it
+    versions: tuple[ImageVersion, ...] = ()
+    current_version: int | None = None
+    approved_version: int | None = None
+    attempts: int = 0
+    error: Problem | None = None
+    changed_in: int = 0  # the session version in which this scene last changed
+
+    @property
+    def current(self) -> ImageVersion | None:
+        """The picture this scene shows now, or None while it has none."""
+        return next((v for v in self.versions if v.version == self.current_version), None)
+
+    @property
+    def approved_image(self) -> ImageVersion | None:
+        """The picture that was approved, or None."""
+        return next((v for v in self.versions if v.version == self.approved_version), None)
+
+    @property
+    def cost_usd(self) -> float:
+        return sum(v.cost_usd for v in self.versions)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One story on its way to pictures. Immutable: the session manager swaps whole values under its lock."""
+
+    session_id: str
+    owner: str
+    title: str
+    story_text: str
+    settings: GenerationSettings
+    analysis: ScriptAnalysis
+    scenes: tuple[Scene, ...]
+    created_at: datetime
+    updated_at: datetime
+    status: SessionStatus = "pending"
+    max_cost_usd: float | None = None
+    story_bible: StoryBible | None = None
+    offline: bool = False
+    error: Problem | None = None
+    cost_usd: float = 0.0
+    approved_at: datetime | None = None
+    version: int = 1
+
+    def scene(self, scene_id: str) -> Scene:
+        """The scene with that id; raises `SceneNotFound`."""
+        for scene in self.scenes:
+            if scene.scene_id == scene_id:
+                return scene
+        raise SceneNotFound(scene_id)
+
+    def scene_at(self, number: int) -> Scene:
+        """The scene that stands at that place today; raises `SceneNotFound`."""
+        for scene in self.scenes:
+            if scene.scene_number == number:
+                return scene
+        raise SceneNotFound(str(number))
+
+    def text_of(self, scene: Scene) -> str:
+        return self.story_text[scene.start : scene.end]
+
+    def with_scene(self, scene: Scene) -> Session:
+        """The same session with the scene of that `scene_id` replaced."""
+        scenes = tuple(scene if s.scene_id == scene.scene_id else s for s in self.scenes)
+        return dataclasses.replace(self, scenes=scenes)
+
+
+# --- Errors as exceptions --------------------------------------------------------------------------------------
+
+
+class StoryError(Exception):
+    """The root of everything this service raises on purpose.
+
+    StoryError
+    ├── RequestError                       the caller can mend it
+    │   ├── SessionNotFound · SceneNotFound · ImageNotFound · ProjectNotFound · NotHere
+    │   ├── InvalidRequest · UnknownModel · PriceUnknown
+    │   ├── IdempotencyConflict · EditConflict · VersionMismatch · NotReady · NothingReady
+    │   ├── BodyTooLarge · BodyTooSlow
+    │   └── Unauthorized · TooManyRequests · ServiceFull
+    ├── BudgetReached                      the money ended first
+    ├── ProviderError                      a provider said no, or nothing
+    │   ├── ProviderUnavailable            retryable: overload, network, 5xx, unreadable answer
+    │   ├── ProviderRefused                not retryable: our request is wrong, or the model unknown
+    │   ├── ContentBlocked                 the prompt or the picture met a content policy
+    │   ├── ProviderAccount                key, credit: nothing will work until the owner acts
+    │   └── BadImage                       what was fetched is not the picture that was asked for
+    └── StorageUnavailable                 the disk or the database refused a write
+    """
+
+    code = "error"
+    retryable = False
+    retry_after: float | None = None
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(message or (self.__doc__ or self.code))
+        if retry_after is not None:
+            self.retry_after = retry_after
+
+    def as_problem(self) -> Problem:
+        return Problem(code=self.code, message=str(self), retryable=self.retryable)
+
+
+class RequestError(StoryError):
+    """The request cannot be done as it stands."""
+
+    code = "invalid_request"
+
+
+class InvalidRequest(RequestError):
+    """The request does not fit the interface."""
+
+
+class SessionNotFound(RequestError):
+    """There is no such session."""
+
+    code = "session_not_found"
+
+    def __init__(self, session_id: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__("There is no such session.")
+
+
+class SceneNotFound(RequestError):
+    """The session has no such scene."""
+
+    code = "scene_not_found"
+
+    def __init__(self, scene: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__("The session has no such scene.")
+
+
+class ImageNotFound(RequestError):
+    """There is no such picture."""
+
+    code = "image_not_found"
+
+
+class ProjectNotFound(RequestError):
+    """There is no such project."""
+
+    code = "project_not_found"
+
+
+class NotHere(RequestError):
+    """There is nothing at this address."""
+
+    code = "not_found"
+
+
+class UnknownModel(RequestError):
+    """That model is not one of those that GET /models lists."""
+
+    code = "unknown_model"
+
+
+class PriceUnknown(RequestError):
+    """A budget was set, but the price of that model is not known."""
+
+    code = "price_unknown"
+
+
+class IdempotencyConflict(RequestError):
+    """That Idempotency-Key was used with another body."""
+
+    code = "idempotency_key_reused"
+
+
+class EditConflict(RequestError):
+    """The scene is being drawn; try again when it is ready."""
+
+    code = "conflict"
+    retryable = True
+    retry_after = 2.0
+
+
+class VersionMismatch(RequestError):
+    """The scene has changed since you read it."""
+
+    code = "precondition_failed"
+
+
+class NotReady(RequestError):
+    """The download is still being prepared."""
+
+    code = "not_ready"
+    retryable = True
+    retry_after = 2.0
+
+
+class NothingReady(RequestError):
+    """The session has no picture to hand over."""
+
+    code = "nothing_ready"
+
+
+class BodyTooLarge(RequestError):
+    """The request body is larger than this service accepts."""
+
+    code = "body_too_large"
+
+
+class BodyTooSlow(RequestError):
+    """The request body did not arrive in time."""
+
+    code = "body_timeout"
+    retryable = True
+
+
+class Unauthorized(RequestError):
+    """An API key is needed: send it as X-API-Key or as a bearer token."""
+
+    code = "unauthorized"
+
+
+class TooManyRequests(RequestError):
+    """Too many requests; slow down."""
+
+    code = "rate_limited"
+    retryable = True
+    retry_after = 10.0
+
+
+class ServiceFull(RequestError):
+    """The service is at its limit of unfinished sessions; try again soon."""
+
+    code = "service_full"
+    retryable = True
+    retry_after = 10.0
+
+
+class BudgetReached(StoryError):
+    """The next call could cost more than is left of the budget."""
+
+    code = "budget_reached"
+
+
+class ProviderError(StoryError):
+    """A provider could not do what was asked."""
+
+    code = "provider_error"
+
+
+class ProviderUnavailable(ProviderError):
+    """The provider did not give a usable answer in time."""
+
+    code = "provider_unavailable"
+    retryable = True
+
+
+class ProviderRefused(ProviderError):
+    """The provider refused the request as it was sent."""
+
+    code = "provider_refused"
+
+
+class ContentBlocked(ProviderError):
+    """The provider's content policy blocked this scene."""
+
+    code = "content_blocked"
+
+
+class ProviderAccount(ProviderError):
+    """The provider refused our key or has no credit left."""
+
+    code = "provider_account"
+
+
+class BadImage(ProviderError):
+    """What the provider delivered is not the picture that was asked for."""
+
+    code = "bad_image"
+    retryable = True
+
+
+class StorageUnavailable(StoryError):
+    """The service cannot write to its storage; nothing was sent."""
+
+    code = "storage_unavailable"
+    retryable = True
+    retry_after = 5.0
+
+
+# --- Request bodies --------------------------------------------------------------------------------------------
+
+
+class RequestBody(BaseModel):
+    """Strict and closed: `true` is not 1, "5" is not 5, and an unknown field is an error that names itself."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+SessionId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+ModelId = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][\w./:@~-]*$")]
+MoneyUsd = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
+
+STORY_EXAMPLE = (
+    "Mira found the paper boat at dawn, stuck in the reeds by the mill.\n\n"
+    "She carried it through the market, where old Tomas was stacking pears. “That is a sea boat,” he said.\n\n"
+    "At night they set it on the black water together, and the lantern in it did not go out."
+)
+
+
+class AnalyzeRequest(RequestBody):
+    """A story and how it is to be drawn; also the whole of what `POST /generate` takes."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"story_text": STORY_EXAMPLE, "media_type": "cartoon", "num_scenes": 3}]}
+    )
+
+    story_text: str = Field(min_length=10, description="The story or script; at most `MAX_STORY_CHARS` characters.")
+    media_type: MediaType = "cinematic"
+    num_scenes: int | None = Field(
+        default=None, ge=1, le=10_000, description="At most `MAX_SCENES`; null takes the recommended number."
+    )
+    title: str | None = Field(default=None, min_length=1, max_length=200)
+    style: str | None = Field(default=None, min_length=1, max_length=500)
+    aspect_ratio: AspectRatio = "16:9"
+    seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
+    text_model: ModelId | None = None
+    image_model: ModelId | None = None
+    quality: Quality = "final"
+    consistency: Consistency = "references"
+    check_images: bool = False
+    max_cost_usd: MoneyUsd | None = None
+    stop_at: StopAt = "images"
+
+
+class GenerateRequest(AnalyzeRequest):
+    """A story to be cut into scenes and drawn."""
+
+
+class ApproveRequest(RequestBody):
+    """The scenes that make up the finished work, by their `scene_number`."""
+
+    session_id: SessionId
+    approved_scenes: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, max_length=10_000)
+    upgrade: bool = Field(default=False, description="Draw approved drafts in final quality first.")
+
+
+DownloadFormat = Literal["zip"]
+
+
+class DownloadRequest(RequestBody):
+    """Which session to hand over, and as what."""
+
+    session_id: SessionId
+    format: DownloadFormat = "zip"
+
+
+class ContinueRequest(RequestBody):
+    """A session to go on with; a larger budget may be given."""
+
+    session_id: SessionId
+    max_cost_usd: MoneyUsd | None = None
+
+
+class CancelRequest(RequestBody):
+    """A session to stop."""
+
+    session_id: SessionId
+
+
+class RegenerateRequest(RequestBody):
+    """One scene to draw again, with another seed, prompt or quality."""
+
+    session_id: SessionId
+    scene_number: int = Field(ge=0)
+    image_prompt: str | None = Field(default=None, min_length=2, max_length=3000)
+    seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
+    quality: Quality | None = None
+
+
+class SceneEdit(RequestBody):
+    """What may be changed on a scene without a model call; fields left out stay as they are."""
+
+    title: str | None = Field(default=None, min_length=1, max_length=200)
+    description: str | None = Field(default=None, min_length=1, max_length=2000)
+    image_prompt: str | None = Field(default=None, min_length=2, max_length=3000)
+    current_version: int | None = Field(default=None, ge=1)
+
+
+# --- Answers ---------------------------------------------------------------------------------------------------
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457 problem details; every error of this service has this shape."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    retryable: bool
+    request_id: str
+    errors: list[dict[str, str]] | None = Field(default=None, description="Where the body does not fit: loc and type.")
+
+
+class Accepted(BaseModel):
+    """The session is made and safe on disk; follow `Location`."""
+
+    session_id: str
+    status: SessionStatus
+    message: str
+
+
+class Progress(BaseModel):
+    current_step: int
+    total_steps: int
+    percent: int
+    description: str
+
+
+class SceneView(BaseModel):
+    """A scene as clients see it."""
+
+    scene_id: str
+    scene_number: int
+    title: str
+    description: str
+    excerpt: str = Field(description="The first 280 characters of the scene's text.")
+    start: int = Field(description="Offset into the story, in characters.")
+    end: int
+    characters: list[str]
+    location: str | None
+    time_of_day: TimeOfDay
+    image_prompt: str | None
+    prompt_source: PromptSource | None
+    status: SceneStatus
+    stale: bool = Field(description="Its prompt was edited after its picture was drawn.")
+    redraw_cost_usd: float | None = Field(description="What drawing it again would cost; null when unknown.")
+    image_url: str | None
+    image_path: str | None = Field(description="Where the picture lies under PROJECTS_DIR.")
+    width: int | None
+    height: int | None
+    seed: int
+    model: str | None
+    cost_usd: float
+    attempts: int
+    approved: bool
+    error: Problem | None
+
+
+class VersionView(BaseModel):
+    """One picture of a scene, kept even when another is shown."""
+
+    version: int
+    image_url: str
+    image_path: str
+    prompt: str
+    prompt_source: PromptSource
+    seed: int
+    model: str
+    quality: Quality
+    width: int
+    height: int
+    cost_usd: float
+    created_at: AwareDatetime
+
+
+class SceneDetail(SceneView):
+    """A scene with its whole text and every picture that was made for it."""
+
+    session_id: str
+    text: str
+    current_version: int | None
+    versions: list[VersionView]
+
+
+class StatusView(BaseModel):
+    """A session as clients see it."""
+
+    session_id: str
+    title: str
+    status: SessionStatus
+    progress: Progress
+    analysis: ScriptAnalysis
+    story_bible: StoryBible | None
+    scenes: list[SceneView]
+    cost_usd: float
+    max_cost_usd: float | None
+    offline: bool = Field(description="True when any part was done by the offline stand-ins.")
+    error: Problem | None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+
+class CostEstimate(BaseModel):
+    """What a run would cost: `least` when nothing goes wrong, `worst` never to be exceeded; null when unknown."""
+
+    least_usd: float | None
+    worst_usd: float | None
+    text_model: str
+    image_model: str
+
+
+class ScenePreview(BaseModel):
+    start: int
+    end: int
+    excerpt: str
+
+
+class AnalyzeView(BaseModel):
+    """The analysis of a story and what drawing it would take; nothing was spent."""
+
+    analysis: ScriptAnalysis
+    recommended_scenes: int
+    num_scenes: int = Field(description="The number a run would use.")
+    scenes: list[ScenePreview]
+    estimate: CostEstimate
+
+
+class ApproveView(BaseModel):
+    message: str
+    download_status: Literal["preparing", "ready"]
+    project_id: str
+    approved_scenes: list[int]
+
+
+class ProjectView(BaseModel):
+    """One piece of approved work."""
+
+    project_id: str
+    title: str
+    approved_scenes: int
+    cover_url: str | None
+    created_at: AwareDatetime
+    approved_at: AwareDatetime
+
+
+class ProjectPage(BaseModel):
+    """Approved work, newest first; `next` goes into `?after=` for the next page."""
+
+    projects: list[ProjectView]
+    next: str | None
+
+
+class ProjectDetail(ProjectView):
+    scenes: list[SceneView]
+
+
+class ModelView(BaseModel):
+    """A model that may be named in `text_model` or `image_model`."""
+
+    id: str
+    kind: Literal["text", "image"]
+    provider: str
+    description: str
+    price_usd: str = Field(description="In words, as the provider counts it.")
+    default: bool
+    available: bool = Field(description="False while its provider has no key here.")
+    references: int = Field(default=0, description="How many reference pictures it takes.")
+
+
+class ModelList(BaseModel):
+    models: list[ModelView]
+
+
+class HealthView(BaseModel):
+    status: Literal["healthy", "degraded", "unhealthy"]
+    version: str
+    environment: str
+    services: dict[str, ServiceState]
+    details: dict[str, str] = Field(default={}, description="Why a service is not available, in a sentence.")
+    active_sessions: int
+    uptime_seconds: float
+    timestamp: AwareDatetime
+
+
+class DebugSession(BaseModel):
+    session_id: str
+    owner: str
+    status: SessionStatus
+    scenes: int
+    ready: int
+    failed: int
+    cost_usd: float
+    version: int
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+
+class DebugSessions(BaseModel):
+    count: int
+    sessions: list[DebugSession]
+
+
+class DebugConfig(BaseModel):
+    """The settings in force; secrets appear only as `configured` or `missing`."""
+
+    settings: dict[str, str | int | float | bool | list[str] | None]
+
+
+# --- What goes to a model and what comes back ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TextRequest:
+    """One question to a text model; the answer is one JSON object that fits `schema` (strict)."""
+
+    model: str
+    system: str
+    user: str
+    schema_name: str
+    schema: dict[str, Any]
+    max_tokens: int
+    temperature: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextAnswer:
+    """The JSON object a text model gave; `cost_usd` is None when the provider did not say."""
+
+    content: dict[str, Any]
+    model: str
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Somebody who is in the picture, with the fixed words of the story bible (may be empty)."""
+
+    name: str
+    appearance: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Depiction:
+    """What a scene shows, as data: a model that draws from words ignores it, the draft painter lives on it."""
+
+    facts: SceneFacts = SceneFacts()
+    figures: tuple[Figure, ...] = ()
+    media_type: MediaType = "cinematic"
+    text: str = ""  # the scene's verbatim text, for what the rules did not name
+    story_seed: int = 0  # the same for every scene of a story: hills and houses stay where they were
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """One picture to be drawn, `width` × `height` pixels, deterministic from `seed` as far as the model can."""
+
+    prompt: str
+    model: str
+    width: int
+    height: int
+    seed: int
+    depiction: Depiction = Depiction()
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A picture that was made: either `content` is here, or `url` says where to fetch it once."""
+
+    seed: int
+    cost_usd: float | None
+    url: str | None = None
+    content: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A checked picture: its bytes, its file suffix (`jpg`, `png`, `webp`) and its size in pixels."""
+
+    content: bytes
+    suffix: str
+    width: int
+    height: int
+
+
+# --- What the metrics and the log are told ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderCall:
+    """One request to a provider has ended."""
+
+    provider: str
+    model: str
+    kind: str
+    outcome: str
+    seconds: float
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRetry:
+    """A request to a provider will be tried again."""
+
+    provider: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoneySpent:
+    """A charge was settled; `known` is False when the reservation was kept because no cost was told."""
+
+    provider: str
+    model: str
+    usd: float
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SceneEnded:
+    """A scene became ready or failed; `code` is the error's code, or `ready`."""
+
+    code: str
+    seconds: float
+    reused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """A session reached a state with nothing left to do."""
+
+    status: SessionStatus
+    seconds: float
+
+
+Event = ProviderCall | ProviderRetry | MoneySpent | SceneEnded | SessionEnded
