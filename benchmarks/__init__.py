@@ -1,0 +1,1 @@
+"""Fake providers on loopback, and the scripts that measure the service beside them."""
