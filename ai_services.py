@@ -11,7 +11,7 @@ import random
 import re
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -173,7 +173,7 @@ class Provider(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SceneText:
-    """What a text model wrote about one scene; `image_prompt` is raw: `scene_prompt` makes the final one of it."""
+    """What was written about one scene; `image_prompt` is final, with the bible's exact words for who is there."""
 
     title: str
     description: str
@@ -1368,9 +1368,9 @@ _SCENE_TASK = (
     "- title: at most 8 words, in the story's language.\n"
     "- description: two or three sentences about what happens in this scene, in the story's language.\n"
     "- image_prompt: English, at most {words} words, one moment of this scene that tells it best: who does what, "
-    "gesture, faces, where, light, weather, point of view. Call people by the names of the bible. Show only who is in "
-    "this scene. Whenever you describe somebody's looks, use the exact words of the bible. No written words in the "
-    "picture, no style: both are taken care of.\n"
+    "gesture, faces, where, light, weather, point of view. Call people by the names of the bible and show only who is "
+    "in this scene. The bible's exact words for their looks, its place and its style are added to yours: describe "
+    "none of the three otherwise. No written words in the picture.\n"
     "- characters: the names of the bible's characters who are seen in this moment, and nobody else.\n"
     "- location: the name of the bible's place, or of the place as the story writes it; empty when unknown.\n"
     "- time_of_day: one of {times}.\n"
@@ -1467,27 +1467,34 @@ def scene_request(
     )
 
 
-def read_scene(answer: TextAnswer, bible: StoryBible | None = None) -> SceneText:
-    """The scene in an answer, cleaned; with a bible, `characters` are its names and nobody else.
+def read_scene(answer: TextAnswer, bible: StoryBible, max_prompt_chars: int) -> SceneText:
+    """The scene in an answer, cleaned: only the bible's characters, and a final prompt with their exact words.
 
     Raises `ProviderUnavailable` when there is nothing to draw.
     """
     content = answer.content
     description = _clean(content.get("description"), MAX_DESCRIPTION_CHARS)
-    image_prompt = _clean(content.get("image_prompt"), MAX_RUNWARE_PROMPT) or description
-    if len(image_prompt) < 2:
+    action = _clean(content.get("image_prompt"), MAX_RUNWARE_PROMPT) or description
+    if len(action) < 2:
         raise ProviderUnavailable("The text model gave nothing to draw for this scene.")
     said = content.get("characters")
     names = [_clean(name, MAX_NAME_CHARS) for name in said] if isinstance(said, list) else []
-    if bible is not None:
-        names = [figure.name for figure in present_figures(bible, names)]
+    figures = present_figures(bible, names)
+    location = _clean(content.get("location"), MAX_NAME_CHARS) or None
     time_of_day = content.get("time_of_day")
+    prompt = compose_prompt(
+        style=bible.style,
+        who=" ".join(_sentence(f"{f.name}: {f.appearance}") for f in figures[:MAX_PRESENT] if f.appearance),
+        action=action,
+        place=_place_words(bible, location),
+        max_chars=max_prompt_chars,
+    )
     return SceneText(
         title=_clean(content.get("title"), MAX_TITLE_CHARS),
         description=description,
-        image_prompt=image_prompt,
-        characters=tuple(dict.fromkeys(name for name in names if name)),
-        location=_clean(content.get("location"), MAX_NAME_CHARS) or None,
+        image_prompt=prompt,
+        characters=tuple(figure.name for figure in figures),
+        location=location,
         time_of_day=time_of_day if time_of_day in _TIMES else "unknown",
     )
 
@@ -1503,45 +1510,30 @@ def present_figures(bible: StoryBible, names: Iterable[str]) -> tuple[Figure, ..
     return tuple(dict.fromkeys(Figure(c.name, c.appearance) for c in found if c is not None))
 
 
-def scene_prompt(bible: StoryBible, scene: SceneText, max_chars: int) -> str:
-    """The final prompt for a picture: the scene's moment, the bible's words for who and where, the bible's style."""
-    location = (scene.location or "").casefold()
-    place = next((p.description for p in bible.places if location and p.name.casefold() == location), "")
-    who = present_figures(bible, scene.characters)[:MAX_PRESENT]
-    return compose_prompt(bible.style, who, scene.image_prompt, place, max_chars)
+def compose_prompt(style: str, who: str, action: str, place: str, max_chars: int) -> str:
+    """Action, who, place and style as one prompt of at most `max_chars` characters.
 
-
-def compose_prompt(style: str, who: Sequence[Figure], action: str, place: str, max_chars: int) -> str:
-    """Action, then who, where and style, in at most `max_chars` characters.
-
-    The exact appearance words of everybody in `who` are in it, whatever the action says: the action is shortened
-    first, then the place is left out, then the style is shortened. Only when the appearances alone are too long, the
-    last ones are cut.
+    `who` (the exact words for everybody who is seen) is in it whole, whatever the action says: the action is
+    shortened first, then the place is left out, then the style is shortened. Only a `who` that is itself too long is
+    cut.
     """
-    people = [f"{figure.name}: {_sentence(figure.appearance)}" for figure in who if figure.appearance]
-    action = _sentence(action)
-    missing = [
-        text
-        for text, figure in zip(people, [f for f in who if f.appearance], strict=True)
-        if figure.appearance not in action
-    ]
-    whole = _joined([action, *missing, _sentence(place), _sentence(style)])
-    if len(whole) <= max_chars:
-        return whole
-    fixed = _joined([*people, _sentence(style)])
-    for tail in (_joined([*people, _sentence(place), _sentence(style)]), fixed):
-        room = max_chars - len(tail) - 1
-        if room >= min(len(action), max_chars // 4):
+    who, place, style = (_sentence(" ".join(part.split())) for part in (who, place, style))
+    action = _sentence(" ".join(action.split()))
+    least = min(len(action), max_chars // 4)
+    for tail in (_joined([who, place, style]), _joined([who, style])):
+        room = max_chars - len(tail) - 1 if tail else max_chars
+        if room >= least:
             return _joined([_cut(action, room), tail])
-    return _squeezed(people, action, style, max_chars)
+    who = _cut(who, max_chars)
+    head = _joined([_cut(action, max_chars - len(who) - 1), who])
+    return _joined([head, _cut(style, max_chars - len(head) - 1)])
 
 
-def _squeezed(people: list[str], action: str, style: str, max_chars: int) -> str:
-    """Little room: the people whole where possible, then some action, then some style."""
-    looks = _cut(_joined(people), max_chars)
-    action = _cut(action, max_chars - len(looks) - 1)
-    head = _joined([action, looks])
-    return _joined([head, _cut(_sentence(style), max_chars - len(head) - 1)])
+def _place_words(bible: StoryBible, location: str | None) -> str:
+    """The bible's words for a place; one it does not know is named as the story does."""
+    if location is None:
+        return ""
+    return next((p.description for p in bible.places if p.name.casefold() == location.casefold()), location)
 
 
 def _joined(parts: Iterable[str]) -> str:
