@@ -414,7 +414,9 @@ class OpenRouterClient:
         try:
             return _read_completion(reply, question.request, tokens)
         except _Failure as failure:
-            question.unusable = True
+            # An answer broken on its way is whole in the cache, so ask once more; a bad one is bad there too.
+            question.unusable = failure.label != "unreadable" or question.unreadable
+            question.unreadable = failure.label == "unreadable"
             self._line.redacted(failure)
             if failure.label in ("account", "rate_limited"):
                 self._line.report(failure, self._line.now())
@@ -430,6 +432,7 @@ class _Question:
     worst_usd: float | None
     spending: Spending
     unusable: bool = False  # the last answer arrived and was no good
+    unreadable: bool = False  # the last answer was no JSON
 
 
 def _output_limit(request: TextRequest, facts: _TextFacts) -> int:
@@ -515,7 +518,7 @@ def _read_completion(reply: _Reply, request: TextRequest, tokens: _Tokens) -> Te
     """The answer in a 200, or the failure that a 200 can be."""
     payload = reply.json()
     if not isinstance(payload, dict):
-        raise _unusable("an answer that is not JSON", None)
+        raise _Failure(ProviderUnavailable("OpenRouter gave an answer that is not JSON."), label="unreadable")
     usage = _mapping(payload.get("usage"))
     cost = _money(usage.get("cost"))
     tokens.input, tokens.output = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
@@ -790,9 +793,11 @@ class RunwareClient:
         lease = await self._line.slot()
         errand = _Errand(request, task, self.worst_cost(request), self._line.now() + self._timeout)
         try:
-            return await self._line.with_retries(
+            drawing = await self._line.with_retries(
                 lambda: self._try(errand, lease), attempts=self._attempts, deadline=errand.deadline
             )
+            self._line.breaker.succeeded(self._line.now())  # however it was learnt: Runware makes pictures
+            return drawing
         except ProviderError:
             if errand.unsent and task.task_id is not None:
                 await task.failed(0.0)
@@ -1129,6 +1134,7 @@ class _Poller:
         self._fastest = pace.poll_every  # grows while Runware asks us to slow down
         self._wait = pace.poll_every
         self._not_before = -math.inf
+        self._failed = False
 
     def watch(self, task_id: str, patience: float) -> _Watch:
         """Ask for that task from now on, until it has ended or is `forget`-ten."""
@@ -1163,7 +1169,7 @@ class _Poller:
             last = now
             self._ask_all(now)
             youngest = min(now - watch.since for watch in self._watches)
-            if youngest < self._pace.poll_young:
+            if youngest < self._pace.poll_young and not self._failed:
                 self._wait = self._fastest
             else:
                 self._wait = max(self._fastest, min(self._pace.poll_most, self._wait * 1.5))
@@ -1188,10 +1194,12 @@ class _Poller:
                 )
                 results, complete = self._read(reply)
         except _Failure as failure:
+            self._failed = True
             self._skip(failure)
             return
         finally:
             self._hanging -= 1
+        self._failed = False
         self._fastest = max(self._pace.poll_every, self._fastest * 0.95)
         for watch in [watch for watch in self._watches if watch.task_id in ids]:
             watch.told(results.get(watch.task_id), started, complete=complete)
@@ -1814,7 +1822,8 @@ class _Line:
         elif failure.label == "account":
             self.report_account(failure)
         elif failure.label in ("unavailable", "unreachable", "timeout", "lost"):
-            self.breaker.failed(str(failure.error))
+            # Not even reached twice is an outage: wait for its end instead of using up the tries.
+            self.breaker.failed(str(failure.error), weight=2 if failure.label == "unreachable" else 1)
         else:
             self.breaker.succeeded(started)
 
@@ -1942,8 +1951,8 @@ class _Breaker:
             log.info("provider is back", extra={"provider": self._provider})
             self._changed.set()
 
-    def failed(self, reason: str) -> None:
-        self._failures += 1
+    def failed(self, reason: str, *, weight: int = 1) -> None:
+        self._failures += weight
         if self._state == "open" or (self._state == "closed" and self._failures >= self.FAILURES):
             self._open("open", reason)
 
