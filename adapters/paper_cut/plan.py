@@ -1,0 +1,147 @@
+"""Decides what a picture shows: place, time, weather, mood, cast and the things that tell the scene from others."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from adapters.paper_cut.colours import MEDIA
+from adapters.paper_cut.colours import TIMES as LIT_TIMES
+from adapters.paper_cut.colours import WEATHERS as LIT_WEATHERS
+from adapters.paper_cut.figures import Look, look_of
+from adapters.paper_cut.places import PAINTERS
+from adapters.paper_cut.props import PROPS, Where
+from adapters.paper_cut.words import PROPS as PROPS_WORDS
+from adapters.paper_cut.words import (
+    ANIMALS,
+    INTERIORS,
+    MOODS,
+    PLACES,
+    TIMES,
+    WEATHERS,
+    WORD,
+    first_of,
+    things_in,
+    words_of,
+)
+
+MAX_CAST = 5
+READ_CHARS = 20_000  # of a scene's text; more would not change the picture
+ROOM_FOR: dict[Where, int] = {"landmark": 1, "ground": 2, "hand": 2, "sky": 1, "water": 1}
+SHOWN_BY_THE_PLACE: dict[str, frozenset[str]] = {
+    "village": frozenset({"house"}), "town": frozenset({"house"}), "forest": frozenset({"tree"}),
+    "garden": frozenset({"tree", "flower"}), "market": frozenset({"house"}), "castle": frozenset({"tower", "castle"}),
+    "harbour": frozenset({"house"}), "interior": frozenset({"window", "house", "tower", "lighthouse", "mill", "church", "ship", "train", "island", "tree", "bridge", "rainbow", "balloon", "kite", "fountain"}),
+    "cave": frozenset({"rock"}), "mountain": frozenset({"rock"}),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """What is known about a scene, in plain words; `width` and `height` in pixels."""
+
+    width: int
+    height: int
+    seed: int = 0
+    story_seed: int = 0
+    place: str | None = None
+    location: str | None = None
+    time: str = "unknown"
+    weather: str = "unknown"
+    mood: str | None = None
+    media: str = "cinematic"
+    figures: tuple[tuple[str, str], ...] = ()  # name, appearance
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be drawn; every word is one of our own tables', nothing of the story's text is left in it."""
+
+    place: str
+    inside: str
+    time: str
+    weather: str
+    mood: str
+    media: str
+    cast: tuple[Look, ...]
+    props: tuple[str, ...]
+    extras: tuple[str, ...]  # animals that pass by
+    overhead: frozenset[str]  # `star`, `moon`, `lightning`, …
+
+
+def plan_of(sketch: Sketch) -> Plan:
+    """The plan for a sketch: its facts first, then what its words name, then a neutral choice."""
+    text = _without_names(sketch.text[:READ_CHARS], sketch.figures)
+    location = sketch.location or ""
+    place = _place(sketch, location, text)
+    cast = tuple(look_of(name, appearance, sketch.story_seed) for name, appearance in sketch.figures[:MAX_CAST])
+    scores = _scores(f"{location}\n{text}", location)
+    return Plan(
+        place=place,
+        inside=first_of(INTERIORS, words_of(location)) or _most(INTERIORS, f"{location}\n{text}") or "room",
+        time=_time(sketch, text),
+        weather=sketch.weather if sketch.weather in LIT_WEATHERS else _most(WEATHERS, text) or "clear",
+        mood=first_of(MOODS, words_of(sketch.mood or "")) or _most(MOODS, text, least=2) or "plain",
+        media=sketch.media if sketch.media in MEDIA else "cinematic",
+        cast=cast,
+        props=_choice(scores, place),
+        extras=_extras(text, cast),
+        overhead=frozenset(scores) & {"star", "moon", "sun", "lightning", "cloud"},
+    )
+
+
+def _without_names(text: str, figures: tuple[tuple[str, str], ...]) -> str:
+    """The text with the cast's names blanked: Rose is no flower, and the fox of the cast is drawn anyway."""
+    names = {word for name, _ in figures for word in words_of(name)}
+    return WORD.sub(lambda match: " " if match.group().casefold() in names else match.group(), text) if names else text
+
+
+def _place(sketch: Sketch, location: str, text: str) -> str:
+    kind = (sketch.place or "").casefold()
+    if kind in PAINTERS:
+        return kind
+    words = words_of(kind) + words_of(location)
+    found = first_of(PLACES, words) or next(iter(things_in(PLACES, f"{kind} {location}")), None)
+    return found or _most(PLACES, text) or "hills"
+
+
+def _time(sketch: Sketch, text: str) -> str:
+    if sketch.time in LIT_TIMES:
+        return sketch.time
+    named = next(iter(things_in(TIMES, text)), None)
+    return named or random.Random(f"time:{sketch.seed}").choice(("morning", "day", "day"))  # noqa: S311 - a choice of light
+
+
+def _most(table: dict[str, str], text: str, *, least: int = 1) -> str | None:
+    """The thing that is named most often; the earlier one when two are even."""
+    found = things_in(table, text)
+    best = max(found, key=lambda thing: (len(found[thing]), -found[thing][0]), default=None)
+    return best if best and len(found[best]) >= least else None
+
+
+def _scores(text: str, location: str) -> dict[str, float]:
+    """How much the scene is about each thing: often named, named early, named as the place itself."""
+    there = set(things_in(PROPS_WORDS, location))
+    return {
+        thing: len(at) + (3.0 if thing in there else 0.0) + 0.5 * (1 - at[0] / (len(text) + 1))
+        for thing, at in things_in(PROPS_WORDS, text).items()
+    }
+
+
+def _choice(scores: dict[str, float], place: str) -> tuple[str, ...]:
+    """The things that find room, the most telling first."""
+    room, chosen = dict(ROOM_FOR), []
+    hidden = SHOWN_BY_THE_PLACE.get(place, frozenset())
+    for thing in sorted(scores, key=lambda name: -scores[name]):
+        if thing in PROPS and thing not in hidden and room[PROPS[thing].where] > 0:
+            room[PROPS[thing].where] -= 1
+            chosen.append(thing)
+    return tuple(chosen[:5])
+
+
+def _extras(text: str, cast: tuple[Look, ...]) -> tuple[str, ...]:
+    here = {look.kind for look in cast}
+    found = things_in(ANIMALS, text)
+    return tuple(kind for kind in sorted(found, key=lambda kind: -len(found[kind])) if kind not in here)[:2]
+
