@@ -196,6 +196,23 @@ PRONOUNS: dict[str, str] = {
     "ko": "그 그는 그녀 그녀는 그들 그들은 그가 나는 우리 이 저",
 }
 
+# Words that tie a sentence to the one before it.
+CONNECTIVES: dict[str, str] = {
+    "en": "but and so or yet for still then now well yes no nor however therefore also instead",
+    "de": "aber und so oder doch denn also sondern ja nein nun trotzdem deshalb darum auch",
+    "fr": "mais et alors ou car donc puis oui non or aussi pourtant",
+    "es": "pero y e así o pues sí no sino entonces también sin",
+    "it": "ma e ed così o però dunque sì no quindi anche eppure",
+    "pt": "mas e assim ou pois sim não então também porém",
+    "ru": "но и а так или да нет же тогда однако зато тоже поэтому",
+    "tr": "ama ve fakat öyleyse veya evet hayır yani çünkü oysa",
+    "ar": "لكن ولكن أو نعم لا بل لأن إذن فإن",
+    "hi": "पर और लेकिन तो या हाँ नहीं मगर इसलिए क्योंकि",
+    "zh": "但 但是 可是 所以 因为 而 不过 而且 也 又",
+    "ja": "しかし でも だから けれども そして また が",
+    "ko": "그러나 하지만 그래서 그런데 그리고 또 또한 왜냐하면",
+}
+
 # The commonest small words: they tell the language, and they are never names or subjects.
 STOP_WORDS: dict[str, str] = {
     "en": (
