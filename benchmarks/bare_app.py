@@ -30,13 +30,15 @@ def main() -> None:
         create_app(body),
         host=os.environ["HOST"],
         port=int(os.environ["PORT"]),
+        # From here on as `main.serve` has it.
         http="h11",
-        timeout_keep_alive=65,
-        timeout_graceful_shutdown=8,
-        backlog=2048,
-        server_header=False,
+        log_config=None,
         access_log=False,
-        log_level="warning",
+        server_header=False,
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=4,
+        backlog=2048,
+        forwarded_allow_ips="127.0.0.1",
     )
 
 

@@ -69,6 +69,8 @@ class _Writer:
     def _array(self, schema: Json, name: str) -> list[Any]:
         least, most = schema.get("minItems", 0), schema.get("maxItems", 3)
         items: Json = schema.get("items", {"type": "string"})
+        if name == "aliases":
+            most = least
         if "character" in name or "name" in name or name == "people":
             return self._people(items, name, max(least, min(most, len(self.names))))
         return [self.value(items, name.removesuffix("s")) for _ in range(max(least, min(most, 2)))]

@@ -179,7 +179,7 @@ class Load:
 
     def __exit__(self, *_: object) -> None:
         assert self._process is not None
-        out, _ = self._process.communicate(timeout=120)
+        out = self._process.communicate(timeout=120)[0]
         self.result = json.loads(out)
 
 
