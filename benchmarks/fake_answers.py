@@ -18,16 +18,16 @@ _NOT_NAMES = frozenset(
     "the and but then when she her his him they there this that with from into scene story write every each return"
     " json bible style character characters place places title english one image picture prompt you your".split()
 )
-_REWRITE = re.compile(r"\b(soften|rewrit|rephras|blocked|policy|policies)", re.IGNORECASE)
+_SOFTER = re.compile(r"\b(soften|harmless|content filter|content policy|rewrite|rephrase)", re.IGNORECASE)
 
 
-def answer(schema: Json, *, user: str, forbidden: tuple[str, ...] = ()) -> Any:
+def answer(schema: Json, *, user: str, system: str = "", forbidden: tuple[str, ...] = ()) -> Any:
     """A value that fits `schema`, the same for the same `user` text.
 
-    Words of the text reach the prompts, so that a picture can be told by what its scene says. Where the text asks
-    for a softer wording, the `forbidden` words (those a content policy is watching for) are left out.
+    Words of the text reach the prompts, so that a picture can be told by what its scene says. Where the `system`
+    text asks for a softer wording, the `forbidden` words (those a content policy is watching for) are left out.
     """
-    return _Writer(schema, user, forbidden if _REWRITE.search(user) else ()).value(schema, "")
+    return _Writer(schema, user, forbidden if _SOFTER.search(system) else ()).value(schema, "")
 
 
 class _Writer:

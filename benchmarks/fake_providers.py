@@ -290,13 +290,13 @@ class FakeOpenRouter:
     def _content(self, body: Json) -> str:
         response_format = body.get("response_format") or {}
         if response_format.get("type") != "json_schema":
-            return json.dumps({"text": _user_text(body)[:200]})
+            return json.dumps({"text": _text_of(body, "user")[:200]})
         wrapper = response_format["json_schema"]
         self.world.counts.text_by_schema[wrapper["name"]] += 1
+        user, system = _text_of(body, "user"), _text_of(body, "system")
         forbidden = self.world.faults.watched_words()
-        return json.dumps(
-            fake_answers.answer(wrapper["schema"], user=_user_text(body), forbidden=forbidden), ensure_ascii=False
-        )
+        answer = fake_answers.answer(wrapper["schema"], user=user, system=system, forbidden=forbidden)
+        return json.dumps(answer, ensure_ascii=False)
 
     def _charge(self, request: Request, body: Json, completion: Json) -> None:
         if completion["choices"][0]["finish_reason"] == "error":
@@ -324,8 +324,8 @@ def _words_of(body: Json) -> str:
     return " ".join(_content_text(message) for message in body["messages"])
 
 
-def _user_text(body: Json) -> str:
-    return " ".join(_content_text(message) for message in body["messages"] if message.get("role") == "user")
+def _text_of(body: Json, role: str) -> str:
+    return " ".join(_content_text(message) for message in body["messages"] if message.get("role") == role)
 
 
 def _content_text(message: Json) -> str:

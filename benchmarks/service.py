@@ -113,7 +113,7 @@ class Service(Server):
         """Start a session and return its id."""
         reply = self.client.post("/generate", json={"story_text": story_text, "consistency": "prompt"} | more)
         if reply.status_code != 202:
-            raise RuntimeError(f"POST /generate answered {reply.status_code}: {reply.text[:500]}")
+            raise RuntimeError(f"POST /generate: {reply.status_code} {reply.text[:300]}\n{self.log()[-3000:]}")
         session_id: str = reply.json()["session_id"]
         return session_id
 

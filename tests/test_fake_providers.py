@@ -124,7 +124,9 @@ def test_another_scene_gives_another_prompt_and_the_same_one_the_same() -> None:
 
 
 def test_a_softened_wording_leaves_out_the_forbidden_word() -> None:
-    answer = fake_answers.answer(SCENE_SCHEMA, user="Blocked by policy: the dragon burns", forbidden=("dragon",))
+    user, system = "the dragon burns", "Choose a calm, harmless moment."
+
+    answer = fake_answers.answer(SCENE_SCHEMA, user=user, system=system, forbidden=("dragon",))
 
     assert "dragon" not in answer["image_prompt"]
 
