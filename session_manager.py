@@ -165,6 +165,10 @@ class SessionStore(Protocol):
         """The ids of ended, unapproved sessions not touched since then."""
         ...
 
+    async def check_room(self) -> None:
+        """Raises `ServiceFull` when one more session with unfinished work would be too many."""
+        ...
+
     async def find_answer(self, owner: str, content_key: str) -> Answer | None:
         """A paid answer kept for that owner."""
         ...
@@ -246,8 +250,7 @@ class SessionManager:
         with self._lock:
             if key is not None and (earlier := self.session_of_key(key)) is not None:
                 return self.get(earlier)
-            if self.active_count() >= self._max_sessions:
-                raise ServiceFull
+            self.check_room()
             self._sessions[session.session_id] = session
             self._journal.save_session(session)
             if key is not None:
@@ -297,6 +300,11 @@ class SessionManager:
         """How many sessions have unfinished work."""
         with self._lock:
             return sum(session.status in UNFINISHED for session in self._sessions.values())
+
+    def check_room(self) -> None:
+        """Raises `ServiceFull` when `max_sessions` sessions have unfinished work."""
+        if self.active_count() >= self._max_sessions:
+            raise ServiceFull
 
     # -- changing
 
@@ -443,6 +451,11 @@ class Ledger:
         with self._lock:
             return self._open.get(charge_id)
 
+    def open_of(self, prefix: str) -> list[str]:
+        """The ids of the open charges of one scene or session, by how they begin."""
+        with self._lock:
+            return [charge_id for charge_id in self._open if charge_id.startswith(prefix)]
+
     def mark_sent(self, charge_id: str) -> None:
         """The call this pays for is about to leave."""
         with self._lock:
@@ -485,6 +498,20 @@ class Ledger:
             self._open.update({charge.charge_id: charge for charge in open_charges})
             self._by_session.update(by_session)
             self._by_day.update(by_day)
+
+    def close_after_crash(self, still_running: set[str]) -> None:
+        """Settle what a crash left open: sent calls were perhaps billed, reservations were not.
+
+        `still_running` are the charges of drawings whose provider can still be asked.
+        """
+        with self._lock:
+            for charge in list(self._open.values()):
+                if charge.charge_id in still_running:
+                    continue
+                if charge.state == "sent":
+                    self.settle(charge.charge_id, None)
+                else:
+                    self.release(charge.charge_id)
 
     def forget(self, session_id: str) -> None:
         """Drop a session's sum from memory; the days keep theirs."""
@@ -553,6 +580,9 @@ class LocalStore:
 
     async def list_untouched(self, since: datetime) -> list[str]:
         return await asyncio.to_thread(self._archive.list_untouched, since)
+
+    async def check_room(self) -> None:
+        self._manager.check_room()
 
     async def find_answer(self, owner: str, content_key: str) -> Answer | None:
         return await asyncio.to_thread(self._archive.find_answer, owner, content_key)

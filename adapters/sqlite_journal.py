@@ -36,12 +36,14 @@ CREATE INDEX IF NOT EXISTS sessions_approved ON sessions (owner, approved_at DES
 CREATE INDEX IF NOT EXISTS sessions_status ON sessions (status, updated_at);
 CREATE TABLE IF NOT EXISTS stories (session_id TEXT PRIMARY KEY, story TEXT NOT NULL, analysis TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS scenes (
-  session_id TEXT NOT NULL, scene_id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (session_id, scene_id)) WITHOUT ROWID;
+  session_id TEXT NOT NULL, scene_id TEXT NOT NULL, body TEXT NOT NULL,
+  PRIMARY KEY (session_id, scene_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS idempotency (
   owner TEXT NOT NULL, key TEXT NOT NULL, body_hash TEXT NOT NULL, session_id TEXT NOT NULL, at REAL NOT NULL,
   PRIMARY KEY (owner, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS charges (
-  charge_id TEXT PRIMARY KEY, session_id TEXT NOT NULL, owner TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
+  charge_id TEXT PRIMARY KEY, session_id TEXT NOT NULL, owner TEXT NOT NULL, provider TEXT NOT NULL,
+  model TEXT NOT NULL,
   amount_usd REAL NOT NULL, day TEXT NOT NULL, state TEXT NOT NULL, known INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS charges_session ON charges (session_id);
 CREATE INDEX IF NOT EXISTS charges_day ON charges (day);
@@ -167,11 +169,18 @@ class SqliteJournal:
         if not rows:
             return None
         scenes = self._read("SELECT body FROM scenes WHERE session_id = ?", (session_id,))
+        body, story, analysis = rows[0]
         try:
-            return _session_from(*rows[0], [body for (body,) in scenes])
+            session = _session_from(body, story, analysis, [scene for (scene,) in scenes])
         except ValidationError as error:
             log.error("session unreadable", extra={"session_id": session_id, "reason": str(error.errors()[0]["type"])})
             return None
+        return dataclasses.replace(session, cost_usd=self._settled_by(session_id))
+
+    def _settled_by(self, session_id: str) -> float:
+        """The ledger's word on what a session has cost: after a crash its own row may be a step behind."""
+        sql = "SELECT total(amount_usd) FROM charges WHERE session_id = ? AND state = 'settled'"
+        return float(self._read(sql, (session_id,))[0][0])
 
     def load_unfinished(self) -> list[Session]:
         """Every session that has work left, oldest first."""
@@ -188,7 +197,11 @@ class SqliteJournal:
     def load_open_charges(self) -> list[Charge]:
         """The charges that are neither settled nor released."""
         rows = self._read("SELECT * FROM charges WHERE state != 'settled'", ())
-        return [Charge(*row[:-1], known=bool(row[-1])) for row in rows]
+        return [Charge(*row) for row in rows]
+
+    def load_drawing_charges(self) -> set[str]:
+        """The charges of drawings that a provider may still be making."""
+        return {charge_id for (charge_id,) in self._read("SELECT charge_id FROM drawings", ())}
 
     def spent_by(self, session_id: str) -> float:
         return float(self._read("SELECT total(amount_usd) FROM charges WHERE session_id = ?", (session_id,))[0][0])

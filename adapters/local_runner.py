@@ -1,0 +1,74 @@
+"""Runs sessions as tasks of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from models import StoryError
+from utils import session_in_log
+
+log = logging.getLogger(__name__)
+
+Run = Callable[[str], Awaitable[None]]
+
+
+class LocalRunner:
+    """The `Runner` of one process: holds a task for each session at work, and runs none twice at a time."""
+
+    def __init__(self, run: Run, crashed: Run) -> None:
+        self._run = run
+        self._crashed = crashed
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
+        self._stopping = False
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
+
+    def submit(self, session_id: str) -> None:
+        """Start a run; while one is under way, make it go round once more."""
+        if self._stopping:
+            return
+        if session_id in self._tasks:
+            self._again.add(session_id)
+            return
+        task = asyncio.create_task(self._work(session_id), name=f"run {session_id}")
+        self._tasks[session_id] = task
+        task.add_done_callback(lambda _: self._done(session_id))
+
+    def _done(self, session_id: str) -> None:
+        self._tasks.pop(session_id, None)
+        if session_id in self._again:
+            self._again.discard(session_id)
+            self.submit(session_id)
+
+    async def _work(self, session_id: str) -> None:
+        session_in_log.set(session_id)
+        try:
+            await self._run(session_id)
+        except Exception:  # the last stand: whatever it was, the session must not be stuck
+            log.exception("run crashed", extra={"session_id": session_id})
+            await self._tell(session_id)
+
+    async def _tell(self, session_id: str) -> None:
+        try:
+            await self._crashed(session_id)
+        except StoryError as error:
+            log.error("session lost", extra={"session_id": session_id, "reason": error.code})
+
+    async def stop(self, *, grace: float) -> None:
+        """Begin no new call; wait `grace` seconds for what is in flight; the rest continues after the restart."""
+        self._stopping = True
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=grace)
+        for task in list(self._tasks.values()):
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    @property
+    def running(self) -> int:
+        """How many sessions are at work."""
+        return len(self._tasks)

@@ -1,0 +1,121 @@
+"""Counts what happens, for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from models import Event, MoneySpent, ProviderCall, ProviderRetry, SceneEnded, SessionEnded
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+REQUEST_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30)
+CALL_SECONDS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 180)
+SCENE_SECONDS = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 180, 600)
+
+
+class Metrics:
+    """The counters of one process; `observe` takes the events of the core, `request` those of the edge."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self._requests = Counter(
+            "story_http_requests", "Requests by route and status.", ["method", "route", "status"], registry=registry
+        )
+        self._request_seconds = Histogram(
+            "story_http_request_seconds",
+            "Time to the end of the answer, in seconds.",
+            ["method", "route"],
+            buckets=REQUEST_SECONDS,
+            registry=registry,
+        )
+        self._calls = Counter(
+            "story_provider_calls",
+            "Requests to providers by outcome.",
+            ["provider", "model", "kind", "outcome"],
+            registry=registry,
+        )
+        self._call_seconds = Histogram(
+            "story_provider_call_seconds",
+            "Time of a request to a provider, in seconds.",
+            ["provider", "kind", "outcome"],
+            buckets=CALL_SECONDS,
+            registry=registry,
+        )
+        self._retries = Counter(
+            "story_provider_retries", "Requests tried again, by reason.", ["provider", "code"], registry=registry
+        )
+        self._tokens = Counter(
+            "story_text_tokens", "Tokens the text provider counted.", ["model", "direction"], registry=registry
+        )
+        self._money = Counter(
+            "story_spent_usd",
+            "Settled charges in USD; known=false: the reservation, because no cost was told.",
+            ["provider", "model", "known"],
+            registry=registry,
+        )
+        self._scenes = Counter(
+            "story_scenes", "Scenes that became ready or failed, by code.", ["code", "reused"], registry=registry
+        )
+        self._scene_seconds = Histogram(
+            "story_scene_seconds",
+            "From taking a scene up to its end, in seconds.",
+            ["code"],
+            buckets=SCENE_SECONDS,
+            registry=registry,
+        )
+        self._sessions = Counter("story_sessions", "Sessions that ended, by state.", ["status"], registry=registry)
+        self._session_seconds = Histogram(
+            "story_session_seconds", "Time of a run, in seconds.", ["status"], buckets=SCENE_SECONDS, registry=registry
+        )
+
+    def watch_sessions(self, count: Callable[[], dict[str, int]]) -> None:
+        """Show how many sessions there are in each state, asked for at each scrape."""
+        self._registry.register(_SessionGauge(count))
+
+    def observe(self, event: Event) -> None:
+        """Count one event of the core."""
+        match event:
+            case ProviderCall():
+                self._count_call(event)
+            case ProviderRetry():
+                self._retries.labels(event.provider, event.code).inc()
+            case MoneySpent():
+                self._money.labels(event.provider, event.model, str(event.known).lower()).inc(event.usd)
+            case SceneEnded():
+                self._scenes.labels(event.code, str(event.reused).lower()).inc()
+                self._scene_seconds.labels(event.code).observe(event.seconds)
+            case SessionEnded():
+                self._sessions.labels(event.status).inc()
+                self._session_seconds.labels(event.status).observe(event.seconds)
+
+    def _count_call(self, event: ProviderCall) -> None:
+        self._calls.labels(event.provider, event.model, event.kind, event.outcome).inc()
+        self._call_seconds.labels(event.provider, event.kind, event.outcome).observe(event.seconds)
+        if event.input_tokens or event.output_tokens:
+            self._tokens.labels(event.model, "input").inc(event.input_tokens)
+            self._tokens.labels(event.model, "output").inc(event.output_tokens)
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request; `route` is the template, never the address."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._request_seconds.labels(method, route).observe(seconds)
+
+    def render(self) -> bytes:
+        """Everything in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+
+class _SessionGauge(Collector):
+    def __init__(self, count: Callable[[], dict[str, int]]) -> None:
+        self._count = count
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        gauge = GaugeMetricFamily("story_sessions_now", "Sessions in memory, by state.", labels=["status"])
+        for status, number in self._count().items():
+            gauge.add_metric([status], number)
+        return [gauge]

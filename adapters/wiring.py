@@ -1,0 +1,230 @@
+"""Chooses the collaborators by the settings, opens them and closes them: the only place that knows them all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import fcntl
+import logging
+import os
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from adapters.draft_images import MODEL as DRAFT_MODEL
+from adapters.draft_images import DraftImages
+from adapters.local_runner import LocalRunner
+from adapters.metrics import Metrics
+from adapters.process_pool import ProcessPool
+from adapters.rule_writer import RuleWriter
+from adapters.sqlite_journal import SqliteJournal
+from ai_services import OpenRouterClient, Provider, RunwareClient
+from business_logic import Limits, Signer, Studio
+from config import VERSION, ConfigurationError, Settings
+from models import StorageUnavailable, StoryError
+from session_manager import Ledger, LocalStore, SessionManager
+from utils import ProjectFiles, utc_now, write_whole
+
+log = logging.getLogger(__name__)
+
+CLEAN_UP_SECONDS = 600.0
+DRAIN_SECONDS = 3.0  # pictures under way are remembered by their id, so there is no need to wait for them
+THREADS = 6  # few: every thread brings a malloc arena
+MALLOC_ARENAS = 2
+M_ARENA_MAX = -8  # glibc's mallopt parameter
+
+
+@asynccontextmanager
+async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Studio]:
+    """The studio for these settings, with unfinished sessions back at work; closes what it opened.
+
+    Raises `ConfigurationError` when the projects folder belongs to another process or cannot be used.
+    """
+    async with AsyncExitStack() as stack:
+        _tame_memory()
+        stack.enter_context(claim(settings.projects_dir))
+        journal = SqliteJournal(settings.projects_dir / "journal.db")
+        _start(journal)
+        stack.callback(journal.close)
+        manager = SessionManager(max_sessions=settings.max_sessions, journal=journal, clock=utc_now)
+        ledger = Ledger(daily_budget_usd=settings.daily_budget_usd, journal=journal, clock=utc_now)
+        pool = ProcessPool(max_workers=min(2, os.cpu_count() or 1))
+        stack.push_async_callback(pool.close)
+        runner = LocalRunner(lambda session_id: studio.run(session_id), lambda session_id: studio.crashed(session_id))
+        providers = await _open_providers(settings, metrics, pool, stack)
+        text = providers.get("openrouter")
+        studio = Studio(
+            store=LocalStore(manager, ledger, journal),
+            journal=journal,
+            ledger=ledger,
+            files=ProjectFiles(settings.projects_dir),
+            text=text if isinstance(text, OpenRouterClient) else None,
+            painters={
+                name: painter for name, painter in providers.items() if isinstance(painter, RunwareClient | DraftImages)
+            },
+            rules=RuleWriter(),
+            runner=runner,
+            pool=pool,
+            providers=providers,
+            signer=Signer(_signing_key(settings)),
+            limits=_limits(settings),
+            observe=metrics.observe,
+            clock=utc_now,
+        )
+        metrics.watch_sessions(lambda: dict(Counter(session.status for session in manager.all())))
+        _recover(journal, manager, ledger, runner)
+        _keep(stack, _clean_up_now_and_then(studio))
+        stack.push_async_callback(runner.stop, grace=DRAIN_SECONDS)
+        yield studio
+
+
+def _start(journal: SqliteJournal) -> None:
+    try:
+        journal.start()
+    except StorageUnavailable as error:
+        raise ConfigurationError(f"PROJECTS_DIR: {error}") from error
+
+
+async def _open_providers(
+    settings: Settings, metrics: Metrics, pool: ProcessPool, stack: AsyncExitStack
+) -> dict[str, Provider]:
+    """The providers that have a key, and the draft painter, which needs none."""
+    providers: dict[str, Provider] = {}
+    if settings.openrouter_api_key:
+        text = OpenRouterClient(
+            api_key=settings.openrouter_api_key,
+            base_url=settings.openrouter_base_url,
+            default_model=settings.text_model,
+            concurrency=settings.text_concurrency,
+            connect_timeout=settings.connect_timeout_seconds,
+            timeout=settings.text_timeout_seconds,
+            attempts=settings.retry_attempts,
+            observe=metrics.observe,
+        )
+        stack.push_async_callback(text.aclose)
+        _keep(stack, text.keep_models_fresh())
+        providers["openrouter"] = text
+    if settings.runware_api_key:
+        images = RunwareClient(
+            api_key=settings.runware_api_key,
+            base_url=settings.runware_base_url,
+            default_model=settings.image_model,
+            draft_model=settings.draft_image_model,
+            image_origins=settings.image_origins,
+            concurrency=settings.image_concurrency,
+            connect_timeout=settings.connect_timeout_seconds,
+            timeout=settings.image_timeout_seconds,
+            attempts=settings.retry_attempts,
+            max_image_bytes=settings.max_image_bytes,
+            observe=metrics.observe,
+        )
+        stack.push_async_callback(images.aclose)
+        providers["runware"] = images
+    providers["draft"] = DraftImages(pool)
+    return providers
+
+
+def _keep(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine until the stack closes."""
+    task = asyncio.create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(end)
+
+
+def _limits(settings: Settings) -> Limits:
+    painted = settings.runware_api_key is not None
+    return Limits(
+        version=VERSION,
+        environment=settings.environment,
+        text_model=settings.text_model,
+        image_model=settings.image_model if painted else DRAFT_MODEL,
+        draft_image_model=settings.draft_image_model if painted else DRAFT_MODEL,
+        max_story_chars=settings.max_story_chars,
+        max_scenes=settings.max_scenes,
+        max_prompt_chars=settings.max_prompt_chars,
+        retry_attempts=settings.retry_attempts,
+        session_cleanup_hours=settings.session_cleanup_hours,
+        daily_budget_usd=settings.daily_budget_usd,
+    )
+
+
+def _recover(journal: SqliteJournal, manager: SessionManager, ledger: Ledger, runner: LocalRunner) -> None:
+    """Take up what the last process left: keys, charges, and the sessions with work left."""
+    manager.restore_keys(journal.load_keys())
+    open_charges = journal.load_open_charges()
+    unfinished = journal.load_unfinished()
+    wanted = {session.session_id for session in unfinished} | {charge.session_id for charge in open_charges}
+    today = ledger.today()
+    ledger.restore(
+        open_charges=open_charges,
+        by_session={session_id: journal.spent_by(session_id) for session_id in wanted},
+        by_day={today: journal.spent_on(today)},
+    )
+    ledger.close_after_crash(journal.load_drawing_charges())
+    for session in unfinished:
+        manager.restore(session)
+        runner.submit(session.session_id)
+    if unfinished:
+        log.info("unfinished sessions continue", extra={"sessions": len(unfinished)})
+
+
+async def _clean_up_now_and_then(studio: Studio) -> None:
+    while True:
+        await asyncio.sleep(CLEAN_UP_SECONDS)
+        try:
+            removed = await studio.clean_up()
+        except StoryError as error:
+            log.error("clean-up failed", extra={"reason": error.code})
+        else:
+            if removed:
+                log.info("old sessions removed", extra={"sessions": removed})
+
+
+@contextmanager
+def claim(folder: Path) -> Iterator[None]:
+    """Hold the projects folder for this process; raises `ConfigurationError` when another one has it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise ConfigurationError(f"PROJECTS_DIR: {folder} cannot be written to.") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise ConfigurationError(
+            f"PROJECTS_DIR: another process owns {folder}; give this one a folder of its own, "
+            "or set REDIS_URL to run several."
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _signing_key(settings: Settings) -> bytes:
+    """The key for picture addresses: the setting, else one made once and kept beside the pictures."""
+    if settings.signing_key:
+        return settings.signing_key.get_secret_value().encode()
+    path = settings.projects_dir / ".signing-key"
+    if not path.is_file():
+        write_whole(path, secrets.token_hex(32).encode())
+        path.chmod(0o600)
+    return path.read_bytes()
+
+
+def _tame_memory() -> None:
+    """Few threads and few malloc arenas: with the defaults, freed picture buffers stay resident in each arena."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="work"))
+    with contextlib.suppress(OSError, AttributeError):  # another C library has another allocator
+        ctypes.CDLL("libc.so.6").mallopt(M_ARENA_MAX, MALLOC_ARENAS)

@@ -1,0 +1,1640 @@
+"""What the product does: one use case a method, on collaborators that are handed in."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+import hmac
+import json
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar
+from uuid import uuid4
+
+from ai_services import (
+    ImageModel,
+    Observe,
+    Provider,
+    SceneText,
+    TextModel,
+    bible_request,
+    read_bible,
+    read_scene,
+    scene_request,
+)
+from models import (
+    ENDED,
+    EXCERPT_CHARS,
+    UNFINISHED,
+    Accepted,
+    AnalyzeRequest,
+    AnalyzeView,
+    ApproveRequest,
+    ApproveView,
+    BadImage,
+    BudgetReached,
+    ContentBlocked,
+    ContinueRequest,
+    CostEstimate,
+    DebugSession,
+    DebugSessions,
+    Depiction,
+    Drawing,
+    EditConflict,
+    Figure,
+    GenerateRequest,
+    GenerationSettings,
+    HealthView,
+    ImageRequest,
+    ImageVersion,
+    InvalidRequest,
+    ModelList,
+    MoneySpent,
+    NothingReady,
+    NotReady,
+    PriceUnknown,
+    Problem,
+    Progress,
+    ProjectDetail,
+    ProjectNotFound,
+    ProjectPage,
+    ProjectView,
+    PromptSource,
+    ProviderError,
+    ProviderRefused,
+    RegenerateRequest,
+    Scene,
+    SceneDetail,
+    SceneEdit,
+    SceneEnded,
+    SceneFacts,
+    ScenePreview,
+    SceneView,
+    ScriptAnalysis,
+    ServiceState,
+    Session,
+    SessionEnded,
+    SessionNotFound,
+    StatusView,
+    StorageUnavailable,
+    StoryBible,
+    TextAnswer,
+    TextRequest,
+    UnknownModel,
+    VersionMismatch,
+    VersionView,
+)
+from session_manager import Answer, Charge, DrawingRecord, IdempotencyKey, Journal, Ledger, SessionStore
+from utils import (
+    ProjectFiles,
+    StoryReading,
+    derive_seed,
+    fingerprint,
+    gather_bounded,
+    is_session_id,
+    new_scene_id,
+    new_session_id,
+    read_story,
+    session_in_log,
+    stream_zip,
+    zip_name,
+)
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+DRAFT_PREFIX = "draft:"
+INLINE_STORY_CHARS = 2_000  # about 5 ms of reading on the loop
+THREAD_STORY_CHARS = 30_000  # above this a thread would hold the GIL for too long: a worker process reads
+STATUS_PAGES = 256  # rendered answers kept, one a session
+MAX_WAIT_SECONDS = 60.0
+PAGE_LIMIT = 100
+BIBLE_ALLOWANCE_CHARS = 8_000  # the most a bible adds to a scene's question, for the estimate made before there is one
+PROJECT_FILE_VERSION = 1
+
+
+# --- Collaborators ---------------------------------------------------------------------------------------------
+
+
+class StoryRules(Protocol):
+    """Writes what the text model would write, by rule: the offline stand-in."""
+
+    def bible(
+        self, title: str, analysis: ScriptAnalysis, facts: list[SceneFacts], settings: GenerationSettings
+    ) -> StoryBible: ...
+
+    def scene(
+        self, bible: StoryBible, text: str, facts: SceneFacts, settings: GenerationSettings, max_chars: int
+    ) -> SceneText: ...
+
+    def soften(self, prompt: str) -> str: ...
+
+
+class Runner(Protocol):
+    """Runs sessions in the background, each at most once at a time."""
+
+    @property
+    def stopping(self) -> bool:
+        """True once no new provider call may begin."""
+        ...
+
+    def submit(self, session_id: str) -> None:
+        """Make sure that `Studio.run` runs for that session, now or again after the run under way."""
+        ...
+
+
+class WorkPool(Protocol):
+    """Runs a module-level function in another process."""
+
+    async def run(self, function: Callable[..., T], *arguments: object) -> T: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The settings the use cases need, as values."""
+
+    version: str
+    environment: str
+    text_model: str
+    image_model: str
+    draft_image_model: str
+    max_story_chars: int
+    max_scenes: int
+    max_prompt_chars: int
+    retry_attempts: int
+    session_cleanup_hours: float
+    daily_budget_usd: float | None
+
+
+class Flights:
+    """One lock a key: whoever asks for the same thing at the same time waits and finds it done."""
+
+    def __init__(self) -> None:
+        self._locks: dict[tuple[str, str], tuple[asyncio.Lock, int]] = {}
+
+    @asynccontextmanager
+    async def __call__(self, owner: str, key: str) -> AsyncIterator[None]:
+        place = (owner, key)
+        lock, users = self._locks.get(place, (asyncio.Lock(), 0))
+        self._locks[place] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks[place]
+            if users == 1:
+                del self._locks[place]
+            else:
+                self._locks[place] = (lock, users - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Signs the addresses of pictures: an `<img>` cannot send a key, so its address is the key."""
+
+    key: bytes
+
+    def sign(self, session_id: str, file: str) -> str:
+        """32 hexadecimal digits, always the same for the same picture."""
+        return hmac.new(self.key, f"{session_id}/{file}".encode(), hashlib.sha256).hexdigest()[:32]
+
+    def verify(self, session_id: str, file: str, signature: str) -> bool:
+        """Whether the signature is ours, in constant time."""
+        return hmac.compare_digest(self.sign(session_id, file).encode(), signature.encode("utf-8", "replace"))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A rendered session: its version (the ETag) and the JSON, ready to send."""
+
+    version: int
+    ended: bool
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """One server-sent event; `data` is JSON."""
+
+    event: str
+    id: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file to hand over, in chunks."""
+
+    filename: str
+    media_type: str
+    chunks: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPicture:
+    """A picture in the store of paid answers."""
+
+    name: str
+    width: int
+    height: int
+    seed: int
+    cost_usd: float | None
+    reused: bool = False
+
+
+# --- The studio ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Studio:
+    """The use cases. It knows nothing of HTTP; whatever it needs from outside is one of these fields."""
+
+    store: SessionStore
+    journal: Journal
+    ledger: Ledger
+    files: ProjectFiles
+    text: TextModel | None
+    painters: Mapping[str, ImageModel]  # by the provider in front of the model id: `draft`, else `runware`
+    rules: StoryRules
+    runner: Runner
+    pool: WorkPool
+    providers: Mapping[str, Provider]
+    signer: Signer
+    limits: Limits
+    observe: Observe
+    clock: Callable[[], datetime]
+    flights: Flights = field(default_factory=Flights)
+    pages: OrderedDict[str, Page] = field(default_factory=OrderedDict)
+    started: float = field(default_factory=time.monotonic)
+
+    # -- reading a story
+
+    async def analyze(self, request: AnalyzeRequest) -> AnalyzeView:
+        """Read a story and say what drawing it would take; spends nothing."""
+        settings = self._settings(request)
+        reading = await self._read(request)
+        previews = [
+            ScenePreview(start=s.start, end=s.end, excerpt=request.story_text[s.start : s.end][:EXCERPT_CHARS])
+            for s in reading.scenes
+        ]
+        return AnalyzeView(
+            analysis=reading.analysis,
+            recommended_scenes=reading.analysis.recommended_scenes,
+            num_scenes=len(reading.scenes),
+            scenes=previews,
+            estimate=self._estimate(request.story_text, reading, settings),
+        )
+
+    async def _read(self, request: AnalyzeRequest) -> StoryReading:
+        """Split and analyse, where it holds nobody up; raises `InvalidRequest`."""
+        text, wanted = request.story_text, request.num_scenes
+        if len(text) > self.limits.max_story_chars:
+            raise InvalidRequest(f"story_text is longer than {self.limits.max_story_chars} characters.")
+        if wanted is not None and wanted > self.limits.max_scenes:
+            raise InvalidRequest(f"num_scenes is more than {self.limits.max_scenes}.")
+        try:
+            if len(text) <= INLINE_STORY_CHARS:
+                return read_story(text, wanted, self.limits.max_scenes)
+            if len(text) <= THREAD_STORY_CHARS:
+                return await asyncio.to_thread(read_story, text, wanted, self.limits.max_scenes)
+            return await self.pool.run(read_story, text, wanted, self.limits.max_scenes)
+        except ValueError as error:
+            raise InvalidRequest(str(error)) from error
+
+    def _settings(self, request: AnalyzeRequest) -> GenerationSettings:
+        """The request with every default filled in; raises `UnknownModel`."""
+        return GenerationSettings(
+            media_type=request.media_type,
+            num_scenes=request.num_scenes or 0,
+            style=request.style,
+            aspect_ratio=request.aspect_ratio,
+            seed=derive_seed(request.story_text) if request.seed is None else request.seed,
+            text_model=self._text_model(request.text_model),
+            image_model=self._image_model(request.image_model),
+            draft_image_model=self.limits.draft_image_model,
+            quality=request.quality,
+            consistency=request.consistency,
+            check_images=request.check_images,
+            stop_at=request.stop_at,
+        )
+
+    def _text_model(self, wanted: str | None) -> str:
+        if wanted is None or wanted == self.limits.text_model:
+            return self.limits.text_model
+        return self._listed(wanted, "text")
+
+    def _image_model(self, wanted: str | None) -> str:
+        if wanted is None or wanted == self.limits.image_model:
+            return self.limits.image_model
+        return self._listed(wanted, "image")
+
+    def _listed(self, model: str, kind: str) -> str:
+        for provider in self.providers.values():
+            for known in provider.models():
+                if known.id == model and known.kind == kind and known.available:
+                    return model
+        raise UnknownModel(f"That {kind} model is not one of those that GET /models lists as available.")
+
+    def _estimate(self, story: str, reading: StoryReading, settings: GenerationSettings) -> CostEstimate:
+        """Least: each picture once. Worst: every try of every call is billed, and every scene is softened once."""
+        scenes = len(reading.scenes)
+        picture = self._painter(model_for(settings)).worst_cost(self._blank_request(settings))
+        text = self._worst_text(story, reading, settings)
+        tries = self.limits.retry_attempts
+        worst = None if picture is None or text is None else tries * (text + 2 * scenes * picture)
+        return CostEstimate(
+            least_usd=None if picture is None else round(scenes * picture, 6),
+            worst_usd=None if worst is None else round(worst, 6),
+            text_model=settings.text_model,
+            image_model=model_for(settings),
+        )
+
+    def _worst_text(self, story: str, reading: StoryReading, settings: GenerationSettings) -> float | None:
+        """What one try of every text call can cost: the bible, and a prompt and a softer one for each scene."""
+        if self.text is None:
+            return 0.0
+        bible = StoryBible(title="x", style="x" * BIBLE_ALLOWANCE_CHARS)
+        questions = [bible_request(story, reading.analysis, settings, seed=settings.seed)]
+        for number, scene in enumerate(reading.scenes):
+            words = story[scene.start : scene.end]
+            question = scene_request(
+                bible, words, number, len(reading.scenes), scene.facts, settings, self.limits.max_prompt_chars, seed=0
+            )
+            questions += [question, question]
+        costs = [self.text.worst_cost(question) for question in questions]
+        return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+    # -- making a session
+
+    async def generate(self, owner: str, request: GenerateRequest, key: str | None = None) -> Accepted:
+        """Start a session, or give the one this Idempotency-Key made. It is on disk before this returns."""
+        idempotency = None
+        if key is not None:
+            idempotency = IdempotencyKey(owner, key, fingerprint(request.model_dump(mode="json")))
+            earlier = await self.store.find_by_key(idempotency)
+            if earlier is not None:
+                return accepted(earlier)
+        settings = self._settings(request)
+        reading = await self._read(request)
+        if request.max_cost_usd is not None or self.limits.daily_budget_usd is not None:
+            self._refuse_unknown_price(request.story_text, reading, settings)
+        session = self._new_session(owner, request, reading, settings)
+        kept = await self.store.create(session, idempotency)
+        if kept.session_id == session.session_id:
+            await asyncio.to_thread(self._write_story, kept)
+            self.runner.submit(kept.session_id)
+        log.info("session accepted", extra={"session_id": kept.session_id, "scenes": len(kept.scenes)})
+        return accepted(kept)
+
+    def _refuse_unknown_price(self, story: str, reading: StoryReading, settings: GenerationSettings) -> None:
+        if self._estimate(story, reading, settings).worst_usd is None:
+            raise PriceUnknown
+
+    def _new_session(
+        self, owner: str, request: GenerateRequest, reading: StoryReading, settings: GenerationSettings
+    ) -> Session:
+        now = self.clock()
+        story = request.story_text
+        scenes = tuple(
+            Scene(
+                scene_id=new_scene_id(),
+                scene_number=number,
+                start=part.start,
+                end=part.end,
+                excerpt=story[part.start : part.end].strip()[:EXCERPT_CHARS],
+                title=part.title,
+                facts=part.facts,
+                seed=derive_seed(settings.seed, number),
+                quality=settings.quality,
+            )
+            for number, part in enumerate(reading.scenes)
+        )
+        return Session(
+            session_id=new_session_id(),
+            owner=owner,
+            title=request.title or reading.title,
+            story_text=story,
+            settings=settings.model_copy(update={"num_scenes": len(scenes)}),
+            analysis=reading.analysis,
+            scenes=scenes,
+            created_at=now,
+            updated_at=now,
+            max_cost_usd=request.max_cost_usd,
+            offline=self.text is None or is_draft(model_for(settings)),
+        )
+
+    def _write_story(self, session: Session) -> None:
+        self.files.write(session.session_id, "story.txt", session.story_text.encode("utf-8"))
+
+    # -- running a session: every step looks first whether its result is there
+
+    async def run(self, session_id: str) -> None:
+        """Do whatever the session still needs; may be called again at any time and then continues."""
+        began = time.monotonic()
+        try:
+            session = await self.store.change(session_id, begin)
+            if session.status == "processing" and session.settings.stop_at != "scenes":
+                await self.plan(session_id)
+                await self._render_all(session_id)
+            session = await self._finish(session_id)
+        except SessionNotFound:
+            log.info("session gone while it ran", extra={"session_id": session_id})
+            return
+        if session.status in ENDED:
+            self.observe(SessionEnded(session.status, time.monotonic() - began))
+            log.info("session ended", extra={"session_id": session_id, "status": session.status})
+
+    async def plan(self, session_id: str) -> None:
+        """Write the story bible, unless it is there."""
+        session = await self.store.get(session_id)
+        if session.story_bible is not None or self._halted(session):
+            return
+        try:
+            bible = await self._write_bible(session)
+        except BudgetReached as error:
+            await self.store.change(session_id, partial(fail_session, problem=error.as_problem()))
+            return
+        offline = bible.source == "offline"
+        await self.store.change(session_id, partial(put_bible, bible=bible, offline=offline))
+
+    async def _write_bible(self, session: Session) -> StoryBible:
+        if self.text is not None:
+            question = bible_request(session.story_text, session.analysis, session.settings, seed=session.settings.seed)
+            try:
+                answer = await self._ask(session, "bible", question)
+                return read_bible(answer, session.title)
+            except ProviderError as error:
+                log.warning("bible by rule", extra={"session_id": session.session_id, "reason": error.code})
+        facts = [scene.facts for scene in session.scenes]
+        return self.rules.bible(session.title, session.analysis, facts, session.settings)
+
+    async def _render_all(self, session_id: str) -> None:
+        """Every scene at once, each on its own way, until none has work left."""
+        while True:
+            session = await self.store.get(session_id)
+            if self._halted(session) or session.story_bible is None:
+                return
+            waiting = [scene.scene_id for scene in session.scenes if has_work(session, scene)]
+            if not waiting:
+                return
+            await gather_bounded(len(waiting), [partial(self.render, session_id, scene_id) for scene_id in waiting])
+
+    async def render(self, session_id: str, scene_id: str) -> None:
+        """Take one scene as far as it goes: prompt, picture, ready; what fails is a value on the scene."""
+        began = time.monotonic()
+        try:
+            reused = await self._render(session_id, scene_id)
+        except (ProviderError, BudgetReached, StorageUnavailable) as error:
+            problem = error.as_problem()
+            await self.store.change_scene(session_id, scene_id, partial(fail_scene, problem=problem))
+            self.observe(SceneEnded(error.code, time.monotonic() - began))
+            log.warning("scene failed", extra={"session_id": session_id, "scene_id": scene_id, "code": error.code})
+        else:
+            if reused is not None:
+                self.observe(SceneEnded("ready", time.monotonic() - began, reused=reused))
+        finally:
+            self._release(session_id, scene_id)
+
+    async def _render(self, session_id: str, scene_id: str) -> bool | None:
+        session = await self.store.get(session_id)
+        scene = session.scene(scene_id)
+        if self._halted(session) or not has_work(session, scene):
+            return None
+        if scene.image_prompt is None:
+            session = await self.store.change_scene(session_id, scene_id, partial(to_status, status="prompting"))
+            await self._write_prompt(session, session.scene(scene_id))
+        session = await self.store.get(session_id)
+        scene = session.scene(scene_id)
+        if self._halted(session) or not has_work(session, scene):
+            return None
+        try:
+            return await self._draw(session, scene)
+        except ContentBlocked as blocked:
+            return await self._draw_softened(session_id, scene_id, blocked)
+
+    def _halted(self, session: Session) -> bool:
+        return session.status not in UNFINISHED or self.runner.stopping
+
+    async def _finish(self, session_id: str) -> Session:
+        if self.runner.stopping:
+            return await self.store.get(session_id)
+        session = await self.store.change(session_id, finish)
+        await asyncio.to_thread(self._write_project, session)
+        await self.store.commit()
+        return session
+
+    async def crashed(self, session_id: str) -> None:
+        """Called by a runner when `run` raised what nobody expected: the session says so and may be continued."""
+        problem = Problem(code="internal_error", message="Something went wrong here; please continue.", retryable=True)
+        await self.store.change(session_id, partial(fail_session, problem=problem))
+
+    # -- one scene's prompt
+
+    async def _write_prompt(self, session: Session, scene: Scene) -> None:
+        words, source = await self._scene_text(session, scene)
+        await self.store.change_scene(session.session_id, scene.scene_id, partial(put_text, words=words, source=source))
+        if source == "offline" and not session.offline:
+            await self.store.change(session.session_id, mark_offline)
+
+    async def _scene_text(self, session: Session, scene: Scene) -> tuple[SceneText, PromptSource]:
+        bible = session.story_bible or StoryBible(title=session.title, style="")
+        text = session.text_of(scene)
+        if self.text is not None:
+            question = self._scene_question(session, scene, bible)
+            try:
+                answer = await self._ask(session, unit_of(scene), question, picture=self._picture_cost(session, scene))
+                return read_scene(answer, bible, self.limits.max_prompt_chars), "model"
+            except ProviderError as error:
+                log.warning("prompt by rule", extra={"session_id": session.session_id, "reason": error.code})
+        return self.rules.scene(bible, text, scene.facts, session.settings, self.limits.max_prompt_chars), "offline"
+
+    async def _ask(
+        self, session: Session, unit: str, question: TextRequest, *, picture: tuple[str, float] | None = None
+    ) -> TextAnswer:
+        """A text answer, from what was paid before or from the model. With `picture` (model, worst cost) the
+        picture's money is reserved together with the question's, so that no prompt is paid for in vain."""
+        if self.text is None:
+            raise ProviderRefused("There is no text model.")
+        key = fingerprint(dataclasses.asdict(question))
+        async with self.flights(session.owner, key):
+            kept = await self.store.find_answer(session.owner, key)
+            if kept is not None:
+                return TextAnswer(**json.loads(kept.body))
+            purse = Purse(self, session, unit, "openrouter", question.model)
+            purse.reserve(self.text.worst_cost(question), picture)
+            try:
+                answer = await self.text.answer(question, purse)
+            finally:
+                purse.release()
+            body = json.dumps(dataclasses.asdict(answer) | {"cost_usd": 0.0}, ensure_ascii=False)
+            self.journal.save_answer(Answer(session.owner, key, "text", body), self.clock())
+            await self.store.commit()
+            return answer
+
+    def _picture_cost(self, session: Session, scene: Scene) -> tuple[str, float] | None:
+        """The model and worst cost of the scene's picture, None where it costs nothing or none is wanted."""
+        if session.settings.stop_at != "images":
+            return None
+        model = model_for(session.settings, scene.quality)
+        worst = self._painter(model).worst_cost(self._blank_request(session.settings, scene.quality))
+        return (model, worst) if worst else None
+
+    # -- one scene's picture
+
+    async def _draw(self, session: Session, scene: Scene) -> bool:
+        """Draw, fetch, keep and show; returns whether the picture was there already."""
+        session = await self.store.change_scene(
+            session.session_id, scene.scene_id, partial(to_status, status="drawing")
+        )
+        scene = session.scene(scene.scene_id)
+        request = self.image_request(session, scene)
+        key = content_key(request)
+        async with self.flights(session.owner, key):
+            kept = await self._kept_picture(session.owner, key)
+            if kept is None:
+                kept = await self._make_picture(session, scene, request, key)
+        await self._show(session, scene, request, key, kept)
+        return kept.reused
+
+    async def _draw_softened(self, session_id: str, scene_id: str, blocked: ContentBlocked) -> bool:
+        """Once, a softer prompt: never the same one again. Raises `blocked` when that is all we have."""
+        session = await self.store.get(session_id)
+        scene = session.scene(scene_id)
+        if scene.prompt_source == "softened" or self._halted(session):
+            raise blocked
+        softer = await self._softer_prompt(session, scene)
+        if softer == scene.image_prompt:
+            raise blocked
+        session = await self.store.change_scene(session_id, scene_id, partial(put_softened, prompt=softer))
+        return await self._draw(session, session.scene(scene_id))
+
+    async def _softer_prompt(self, session: Session, scene: Scene) -> str:
+        bible = session.story_bible
+        if self.text is not None and bible is not None:
+            question = self._scene_question(session, scene, bible, softened=True)
+            try:
+                answer = await self._ask(session, f"{unit_of(scene)}:softer", question)
+                return read_scene(answer, bible, self.limits.max_prompt_chars).image_prompt
+            except ProviderError as error:
+                log.warning("softened by rule", extra={"session_id": session.session_id, "reason": error.code})
+        return self.rules.soften(scene.image_prompt or "")
+
+    def _scene_question(
+        self, session: Session, scene: Scene, bible: StoryBible, *, softened: bool = False
+    ) -> TextRequest:
+        return scene_request(
+            bible,
+            session.text_of(scene),
+            scene.scene_number,
+            len(session.scenes),
+            scene.facts,
+            session.settings,
+            self.limits.max_prompt_chars,
+            seed=scene.seed,
+            softened=softened,
+        )
+
+    async def _kept_picture(self, owner: str, key: str) -> KeptPicture | None:
+        answer = await self.store.find_answer(owner, key)
+        if answer is None:
+            return None
+        kept = KeptPicture(**json.loads(answer.body))
+        if not await asyncio.to_thread(self.files.has_picture, kept.name):
+            return None
+        return dataclasses.replace(kept, cost_usd=0.0, reused=True)
+
+    async def _make_picture(self, session: Session, scene: Scene, request: ImageRequest, key: str) -> KeptPicture:
+        painter = self._painter(request.model)
+        record = await self.store.find_drawing(session.owner, key)
+        task = PictureTask(self, session, unit_of(scene), key, request.model, record)
+        if record is not None and record.url is not None:
+            drawing = Drawing(seed=record.seed or request.seed, cost_usd=record.cost_usd, url=record.url)
+        else:
+            drawing = await painter.draw(request, task)
+            await task.made(drawing)
+        try:
+            picture = await painter.fetch(drawing, request)
+        except (BadImage, ProviderRefused):
+            self.journal.delete_drawing(session.owner, key)  # paid for, but of no use: the next try is a new drawing
+            raise
+        name = await asyncio.to_thread(self.files.keep_picture, picture.content, picture.suffix)
+        kept = KeptPicture(name, picture.width, picture.height, drawing.seed, drawing.cost_usd)
+        body = json.dumps(dataclasses.asdict(kept))
+        self.journal.save_answer(Answer(session.owner, key, "picture", body), self.clock())
+        self.journal.delete_drawing(session.owner, key)
+        await self.store.commit()
+        return kept
+
+    async def _show(self, session: Session, scene: Scene, request: ImageRequest, key: str, kept: KeptPicture) -> None:
+        await self.store.get(session.session_id)
+        number = scene.wanted_version
+        file = await asyncio.to_thread(self.files.link_picture, kept.name, session.session_id, scene.scene_id, number)
+        version = ImageVersion(
+            version=number,
+            file=file,
+            prompt=request.prompt,
+            prompt_source=scene.prompt_source or "offline",
+            seed=request.seed,
+            model=request.model,
+            quality=scene.quality,
+            width=kept.width,
+            height=kept.height,
+            cost_usd=kept.cost_usd or 0.0,
+            content_key=key,
+            created_at=self.clock(),
+        )
+        try:
+            await self.store.change_scene(session.session_id, scene.scene_id, partial(put_picture, version=version))
+        except SessionNotFound:
+            await asyncio.to_thread(self.files.remove, session.session_id)
+            raise
+
+    def image_request(self, session: Session, scene: Scene) -> ImageRequest:
+        """What drawing this scene now would send."""
+        settings = session.settings
+        model = model_for(settings, scene.quality)
+        width, height = self._painter(model).size(model, settings.aspect_ratio, scene.quality)
+        bible = session.story_bible
+        looks = {c.name: c.appearance for c in bible.characters} if bible else {}
+        depiction = Depiction(
+            facts=scene.facts,
+            figures=tuple(Figure(name, looks.get(name, "")) for name in scene.facts.characters),
+            media_type=settings.media_type,
+            text=session.text_of(scene),
+            story_seed=settings.seed,
+        )
+        return ImageRequest(scene.image_prompt or "", model, width, height, scene.seed, depiction)
+
+    def _blank_request(self, settings: GenerationSettings, quality: str | None = None) -> ImageRequest:
+        model = model_for(settings, quality)
+        wanted = "draft" if (quality or settings.quality) == "draft" else "final"
+        width, height = self._painter(model).size(model, settings.aspect_ratio, wanted)  # type: ignore[arg-type]
+        return ImageRequest("", model, width, height, settings.seed)
+
+    def _painter(self, model: str) -> ImageModel:
+        name = "draft" if is_draft(model) else "runware"
+        painter = self.painters.get(name)
+        if painter is None:
+            raise ProviderRefused(f"{model} cannot draw here: its provider has no key.")
+        return painter
+
+    def _release(self, session_id: str, scene_id: str) -> None:
+        """Give back what a scene had reserved and did not use."""
+        for charge_id in self.ledger.open_of(f"{session_id}:{scene_id}"):
+            self.ledger.release(charge_id)
+
+    # -- watching
+
+    async def owned(self, owner: str, session_id: str) -> Session:
+        """The owner's session; somebody else's does not exist for them."""
+        session_in_log.set(session_id if is_session_id(session_id) else None)
+        session = await self.store.get(session_id)
+        if session.owner != owner:
+            raise SessionNotFound(session_id)
+        return session
+
+    async def status(self, owner: str, session_id: str, *, seen: int | None = None, wait: float = 0.0) -> Page:
+        """The session, rendered. With `wait`, as soon as its version is not `seen` or it has ended."""
+        session = await self.owned(owner, session_id)
+        if wait > 0 and session.version == seen and session.status in UNFINISHED:
+            session = await self.store.wait(session_id, session.version, min(wait, MAX_WAIT_SECONDS))
+        return self._page(session)
+
+    def _page(self, session: Session) -> Page:
+        page = self.pages.get(session.session_id)
+        if page is None or page.version != session.version:
+            body = self.view(session).model_dump_json().encode()
+            page = Page(session.version, session.status in ENDED, body)
+            self.pages[session.session_id] = page
+            self.pages.move_to_end(session.session_id)
+            if len(self.pages) > STATUS_PAGES:
+                self.pages.popitem(last=False)
+        return page
+
+    async def events(self, owner: str, session_id: str, *, after: int = 0) -> AsyncIterator[StreamEvent]:
+        """The session as events: what changed since version `after`, then each change, until it has ended."""
+        session = await self.owned(owner, session_id)
+        seen = after
+        while True:
+            for event in self._events_since(session, seen):
+                yield event
+            seen = session.version
+            if session.status in ENDED:
+                return
+            try:
+                session = await self.store.wait(session_id, seen, MAX_WAIT_SECONDS)
+            except SessionNotFound:
+                return
+
+    def _events_since(self, session: Session, seen: int) -> Iterator[StreamEvent]:
+        version = str(session.version)
+        for scene in session.scenes:
+            if scene.changed_in > seen or seen == 0:
+                yield StreamEvent("scene", version, self.scene_view(session, scene).model_dump_json())
+        if session.version != seen or session.status in ENDED:
+            yield StreamEvent("progress", version, progress_json(session))
+        if session.status in ENDED:
+            yield StreamEvent("done", version, progress_json(session))
+
+    async def scene(self, owner: str, session_id: str, number: int) -> tuple[int, SceneDetail]:
+        """One scene in full, and its version (the ETag)."""
+        session = await self.owned(owner, session_id)
+        scene = session.scene_at(number)
+        return scene.changed_in, self.scene_detail(session, scene)
+
+    # -- steering
+
+    async def edit_scene(
+        self, owner: str, session_id: str, number: int, edit: SceneEdit, *, expected: int | None = None
+    ) -> tuple[int, SceneDetail]:
+        """Change words or the shown picture; raises `VersionMismatch`, `EditConflict`, `InvalidRequest`."""
+        session = await self.owned(owner, session_id)
+        scene_id = session.scene_at(number).scene_id
+        session = await self.store.change_scene(session_id, scene_id, partial(apply_edit, edit=edit, expected=expected))
+        await self.store.commit()
+        scene = session.scene(scene_id)
+        return scene.changed_in, self.scene_detail(session, scene)
+
+    async def regenerate(self, owner: str, request: RegenerateRequest) -> Accepted:
+        """Draw one scene again; the earlier picture stays as a version. Raises `EditConflict` while it is drawn."""
+        session = await self.owned(owner, request.session_id)
+        scene_id = session.scene_at(request.scene_number).scene_id
+        await self._admit(session)
+        session = await self.store.change(
+            session.session_id, lambda s: reopen(s.with_scene(redraw(s.scene(scene_id), request)))
+        )
+        await self.store.commit()
+        self.runner.submit(session.session_id)
+        return accepted(session)
+
+    async def continue_(self, owner: str, request: ContinueRequest) -> Accepted:
+        """Do what is missing, failed or stale; may be repeated."""
+        session = await self.owned(owner, request.session_id)
+        await self._admit(session)
+        stale = {scene.scene_id for scene in session.scenes if self.is_stale(session, scene)}
+        session = await self.store.change(session.session_id, partial(go_on, request=request, stale=stale))
+        await self.store.commit()
+        if session.status in UNFINISHED:
+            self.runner.submit(session.session_id)
+        return accepted(session)
+
+    async def cancel(self, owner: str, session_id: str) -> Accepted:
+        """Stop before the next call; what is in flight is kept when it arrives. May be repeated."""
+        await self.owned(owner, session_id)
+        session = await self.store.change(session_id, cancel)
+        await self.store.commit()
+        return accepted(session)
+
+    async def delete(self, owner: str, session_id: str) -> None:
+        """Stop a session and remove it and its files."""
+        await self.owned(owner, session_id)
+        await self.store.change(session_id, cancel)
+        await self.store.delete(session_id)
+        self.pages.pop(session_id, None)
+        await asyncio.to_thread(self.files.remove, session_id)
+
+    async def _admit(self, session: Session) -> None:
+        """Raises `ServiceFull` when waking this session would pass the limit."""
+        if session.status not in UNFINISHED:
+            await self.store.check_room()
+
+    # -- handing over
+
+    async def approve(self, owner: str, request: ApproveRequest) -> ApproveView:
+        """Make the approved scenes the project; `upgrade` draws their drafts final first. May be repeated."""
+        session = await self.owned(owner, request.session_id)
+        numbers = sorted(set(request.approved_scenes))
+        for number in numbers:
+            if session.scene_at(number).current is None:
+                raise InvalidRequest(f"Scene {number} has no picture yet.")
+        if request.upgrade:
+            await self._admit(session)
+        change = partial(approve, numbers=numbers, upgrade=request.upgrade, at=self.clock())
+        session = await self.store.change(session.session_id, change)
+        await asyncio.to_thread(self._write_project, session)
+        await self.store.commit()
+        if session.status in UNFINISHED:
+            self.runner.submit(session.session_id)
+        ready = approval_ready(session)
+        return ApproveView(
+            message="The project is ready." if ready else "The approved scenes are being drawn in final quality.",
+            download_status="ready" if ready else "preparing",
+            project_id=session.session_id,
+            approved_scenes=numbers,
+        )
+
+    async def download(self, owner: str, session_id: str) -> Download:
+        """The approved scenes, or before an approval every ready one, as a ZIP."""
+        session = await self.owned(owner, session_id)
+        shown = handed_over(session)
+        entries: list[tuple[str, Path | bytes]] = []
+        for scene, image in shown:
+            path = await asyncio.to_thread(self.files.picture, session_id, image.file)
+            entries.append((zip_name(scene.scene_number, scene.title, path.suffix[1:]), path))
+        names = {scene.scene_id: name for (scene, _), (name, _) in zip(shown, entries, strict=True)}
+        entries.append(("story.txt", session.story_text.encode("utf-8")))
+        entries.append(("scenes.json", self._scenes_json(session, names)))
+        entries.append(("project_info.json", self._info_json(session)))
+        filename = zip_name(0, session.title, "zip").removeprefix("scene_00_")
+        return Download(filename, "application/zip", stream_zip(entries))
+
+    async def picture(self, owner: str | None, session_id: str, file: str, signature: str | None) -> Path:
+        """The path of a picture, for its owner or for whoever has its signed address."""
+        if signature is None or not self.signer.verify(session_id, file, signature):
+            if owner is None:
+                raise SessionNotFound(session_id)
+            await self.owned(owner, session_id)
+        return await asyncio.to_thread(self.files.picture, session_id, file)
+
+    async def projects(self, owner: str, *, after: str | None, limit: int) -> ProjectPage:
+        """Approved work, newest first, a page at a time."""
+        limit = min(limit, PAGE_LIMIT)
+        found = await self.store.list_approved(owner, before=read_cursor(after), limit=limit + 1)
+        more = len(found) > limit
+        page = found[:limit]
+        return ProjectPage(
+            projects=[self._project_view(session) for session in page],
+            next=write_cursor(page[-1]) if more else None,
+        )
+
+    async def project(self, owner: str, project_id: str) -> ProjectDetail:
+        """One piece of approved work with its scenes; raises `ProjectNotFound`."""
+        try:
+            session = await self.owned(owner, project_id)
+        except SessionNotFound as error:
+            raise ProjectNotFound from error
+        if session.approved_at is None:
+            raise ProjectNotFound
+        scenes = [self.scene_view(session, scene) for scene in session.scenes if scene.approved_version]
+        return ProjectDetail(**self._project_view(session).model_dump(), scenes=scenes)
+
+    def _project_view(self, session: Session) -> ProjectView:
+        approved = [scene for scene in session.scenes if scene.approved_version is not None]
+        cover = next((image for scene in approved if (image := scene.approved_image)), None)
+        return ProjectView(
+            project_id=session.session_id,
+            title=session.title,
+            approved_scenes=len(approved),
+            cover_url=self.image_url(session, cover) if cover else None,
+            created_at=session.created_at,
+            approved_at=session.approved_at or session.updated_at,
+        )
+
+    # -- the service itself
+
+    def models(self) -> ModelList:
+        """Every model that may be named, with its price in words."""
+        chosen = {self.limits.text_model, self.limits.image_model, self.limits.draft_image_model}
+        known = [model for provider in self.providers.values() for model in provider.models()]
+        return ModelList(models=[model.model_copy(update={"default": model.id in chosen}) for model in known])
+
+    async def health(self) -> HealthView:
+        """How the service and its providers are."""
+        services: dict[str, ServiceState] = {"openrouter": "not_configured", "runware": "not_configured"}
+        details: dict[str, str] = {}
+        for name, provider in self.providers.items():
+            state, reason = provider.health()
+            if name in services:
+                services[name] = state
+            if reason and state == "unavailable":
+                details[name] = reason
+        services["sessions"] = "available"
+        try:
+            await self.store.commit()
+        except StorageUnavailable as error:
+            services["sessions"], details["sessions"] = "unavailable", str(error)
+        sessions = await self.store.list_active()
+        return HealthView(
+            status=overall(services),
+            version=self.limits.version,
+            environment=self.limits.environment,
+            services=services,
+            details=details,
+            active_sessions=sum(session.status in UNFINISHED for session in sessions),
+            uptime_seconds=round(time.monotonic() - self.started, 3),
+            timestamp=self.clock(),
+        )
+
+    async def check_ready(self) -> None:
+        """Raises `StorageUnavailable` when no work should be sent here."""
+        if self.runner.stopping:
+            raise StorageUnavailable("The service is being stopped.")
+        await self.store.commit()
+
+    async def debug_sessions(self) -> DebugSessions:
+        """The sessions in memory, newest change last, without their stories."""
+        sessions = await self.store.list_active()
+        return DebugSessions(count=len(sessions), sessions=[debug_session(session) for session in sessions])
+
+    async def clean_up(self) -> int:
+        """Remove sessions nobody touched for `session_cleanup_hours`; approved projects stay. Returns how many."""
+        since = self.clock() - timedelta(hours=self.limits.session_cleanup_hours)
+        old = await self.store.list_untouched(since)
+        for session_id in old:
+            await self.store.delete(session_id)
+            self.pages.pop(session_id, None)
+            await asyncio.to_thread(self.files.remove, session_id)
+        await asyncio.to_thread(partial(self.files.sweep, untouched_since=since))
+        return len(old)
+
+    # -- rendering
+
+    def view(self, session: Session) -> StatusView:
+        """A session as clients see it."""
+        return StatusView(
+            session_id=session.session_id,
+            title=session.title,
+            status=session.status,
+            progress=progress(session),
+            analysis=session.analysis,
+            story_bible=session.story_bible,
+            scenes=[self.scene_view(session, scene) for scene in session.scenes],
+            cost_usd=round(session.cost_usd, 6),
+            max_cost_usd=session.max_cost_usd,
+            offline=session.offline,
+            error=session.error,
+            created_at=session.created_at,
+            updated_at=session.updated_at,
+        )
+
+    def scene_view(self, session: Session, scene: Scene) -> SceneView:
+        """A scene as clients see it."""
+        return SceneView(**self._scene_fields(session, scene))
+
+    def scene_detail(self, session: Session, scene: Scene) -> SceneDetail:
+        """A scene with its text and its versions."""
+        return SceneDetail(
+            **self._scene_fields(session, scene),
+            session_id=session.session_id,
+            text=session.text_of(scene),
+            current_version=scene.current_version,
+            versions=[self._version_view(session, image) for image in scene.versions],
+        )
+
+    def _scene_fields(self, session: Session, scene: Scene) -> dict[str, object]:
+        image = scene.current
+        return {
+            "scene_id": scene.scene_id,
+            "scene_number": scene.scene_number,
+            "title": scene.title,
+            "description": scene.description,
+            "excerpt": scene.excerpt,
+            "start": scene.start,
+            "end": scene.end,
+            "characters": list(scene.facts.characters),
+            "location": scene.facts.location,
+            "time_of_day": scene.facts.time_of_day,
+            "image_prompt": scene.image_prompt,
+            "prompt_source": scene.prompt_source,
+            "status": scene.status,
+            "stale": self.is_stale(session, scene),
+            "redraw_cost_usd": self._redraw_cost(session, scene),
+            "image_url": self.image_url(session, image) if image else None,
+            "image_path": image_path(session, image) if image else None,
+            "width": image.width if image else None,
+            "height": image.height if image else None,
+            "seed": scene.seed,
+            "model": image.model if image else None,
+            "cost_usd": round(scene.cost_usd, 6),
+            "attempts": scene.attempts,
+            "approved": scene.approved_version is not None,
+            "error": scene.error,
+        }
+
+    def _version_view(self, session: Session, image: ImageVersion) -> VersionView:
+        return VersionView(
+            version=image.version,
+            image_url=self.image_url(session, image),
+            image_path=image_path(session, image),
+            prompt=image.prompt,
+            prompt_source=image.prompt_source,
+            seed=image.seed,
+            model=image.model,
+            quality=image.quality,
+            width=image.width,
+            height=image.height,
+            cost_usd=round(image.cost_usd, 6),
+            created_at=image.created_at,
+        )
+
+    def is_stale(self, session: Session, scene: Scene) -> bool:
+        """Whether drawing the scene now would make another picture than the one it shows."""
+        image = scene.current
+        return image is not None and scene.status == "ready" and image.prompt != scene.image_prompt
+
+    def _redraw_cost(self, session: Session, scene: Scene) -> float | None:
+        try:
+            request = self._blank_request(session.settings, scene.quality)
+            return self._painter(request.model).worst_cost(request)
+        except ProviderError:
+            return None
+
+    def image_url(self, session: Session, image: ImageVersion) -> str:
+        """A picture's address on this service, with its signature."""
+        signature = self.signer.sign(session.session_id, image.file)
+        return f"/images/{session.session_id}/{image.file}?sig={signature}"
+
+    # -- project files
+
+    def _write_project(self, session: Session) -> None:
+        """Bring the files of a session up to date; a full disk is told, not fatal: the journal has it all."""
+        try:
+            self.files.write(session.session_id, "scenes.json", self._scenes_json(session, {}))
+            self.files.write(session.session_id, "project_info.json", self._info_json(session))
+        except StorageUnavailable:
+            log.error("project files not written", extra={"session_id": session.session_id})
+
+    def _scenes_json(self, session: Session, names: Mapping[str, str]) -> bytes:
+        scenes = []
+        for scene in session.scenes:
+            image = scene.approved_image or scene.current
+            scenes.append(
+                {
+                    "scene_id": scene.scene_id,
+                    "scene_number": scene.scene_number,
+                    "title": scene.title,
+                    "description": scene.description,
+                    "text": session.text_of(scene),
+                    "start": scene.start,
+                    "end": scene.end,
+                    "characters": list(scene.facts.characters),
+                    "location": scene.facts.location,
+                    "time_of_day": scene.facts.time_of_day,
+                    "image_prompt": scene.image_prompt,
+                    "approved": scene.approved_version is not None,
+                    "file": names.get(scene.scene_id, f"images/{image.file}" if image else None),
+                }
+            )
+        return json_bytes(scenes)
+
+    def _info_json(self, session: Session) -> bytes:
+        """Enough to make the project again: settings, models, seeds, prompts, costs, hashes."""
+        pictures = [
+            {
+                "scene_id": scene.scene_id,
+                "scene_number": scene.scene_number,
+                "version": image.version,
+                "model": image.model,
+                "quality": image.quality,
+                "draft": is_draft(image.model),
+                "seed": image.seed,
+                "prompt": image.prompt,
+                "prompt_source": image.prompt_source,
+                "width": image.width,
+                "height": image.height,
+                "cost_usd": round(image.cost_usd, 6),
+                "sha256_starts": image.file.rpartition("-")[2].partition(".")[0],
+                "content_key": image.content_key,
+                "approved": image.version == scene.approved_version,
+            }
+            for scene in session.scenes
+            for image in scene.versions
+        ]
+        return json_bytes(
+            {
+                "format": PROJECT_FILE_VERSION,
+                "generator": f"Story to Image Generator {self.limits.version}",
+                "session_id": session.session_id,
+                "title": session.title,
+                "story_sha256": hashlib.sha256(session.story_text.encode()).hexdigest(),
+                "settings": session.settings.model_dump(mode="json"),
+                "story_bible": session.story_bible.model_dump(mode="json") if session.story_bible else None,
+                "analysis": session.analysis.model_dump(mode="json"),
+                "offline": session.offline,
+                "cost_usd": round(session.cost_usd, 6),
+                "created_at": session.created_at.isoformat(),
+                "approved_at": session.approved_at.isoformat() if session.approved_at else None,
+                "pictures": pictures,
+            }
+        )
+
+    # -- money
+
+    async def settle(self, charge_id: str, cost_usd: float | None) -> None:
+        """Close a charge, add it to its session and tell whoever counts."""
+        charge = self.ledger.settle(charge_id, cost_usd)
+        if charge is None:
+            return
+        self.observe(MoneySpent(charge.provider, charge.model, charge.amount_usd, charge.known))
+        if charge.amount_usd:
+            try:
+                await self.store.change(charge.session_id, partial(add_cost, usd=charge.amount_usd))
+            except SessionNotFound:
+                log.info("cost of a deleted session", extra={"session_id": charge.session_id})
+
+
+# --- The purse of one call -------------------------------------------------------------------------------------
+
+
+class Purse:
+    """Pays for the text calls of one unit of work (the bible, or a scene's prompt): the `Spending` of ai_services."""
+
+    def __init__(self, studio: Studio, session: Session, unit: str, provider: str, model: str) -> None:
+        self._studio = studio
+        self._session = session
+        self._unit = f"{session.session_id}:{unit}"
+        self._provider = provider
+        self._model = model
+        self._reserved: str | None = None
+
+    def reserve(self, worst_usd: float | None, picture: tuple[str, float] | None) -> None:
+        """Reserve the call and the picture that follows it as one; raises `BudgetReached`."""
+        self._reserved = f"{self._unit}:text:{uuid4().hex[:8]}"
+        charges = [self._charge(self._reserved, self._provider, self._model, worst_usd)]
+        if picture is not None:
+            charges.append(self._charge(picture_charge(self._unit), "runware", *picture))
+        self._studio.ledger.reserve(charges, max_cost_usd=self._session.max_cost_usd)
+
+    async def before_call(self, worst_usd: float | None) -> str:
+        charge_id, self._reserved = self._reserved, None
+        if charge_id is None:
+            charge_id = f"{self._unit}:text:{uuid4().hex[:8]}"
+            charge = self._charge(charge_id, self._provider, self._model, worst_usd)
+            self._studio.ledger.reserve([charge], max_cost_usd=self._session.max_cost_usd)
+        self._studio.ledger.mark_sent(charge_id)
+        await self._studio.store.commit()
+        return charge_id
+
+    async def after_call(self, charge_id: str, cost_usd: float | None) -> None:
+        await self._studio.settle(charge_id, cost_usd)
+
+    def release(self) -> None:
+        """Give back what was reserved and not sent."""
+        if self._reserved is not None:
+            self._studio.ledger.release(self._reserved)
+
+    def _charge(self, charge_id: str, provider: str, model: str, worst_usd: float | None) -> Charge:
+        return new_charge(self._studio, self._session, charge_id, provider, model, worst_usd)
+
+
+class PictureTask:
+    """The durable side of one picture: the `DrawingTask` of ai_services."""
+
+    def __init__(
+        self, studio: Studio, session: Session, unit: str, key: str, model: str, record: DrawingRecord | None
+    ) -> None:
+        self._studio = studio
+        self._session = session
+        self._unit = f"{session.session_id}:{unit}"
+        self._key = key
+        self._model = model
+        self._record = record
+
+    @property
+    def task_id(self) -> str | None:
+        return self._record.task_id if self._record else None
+
+    async def new_id(self, worst_usd: float | None) -> str:
+        studio, session = self._studio, self._session
+        charge_id = picture_charge(self._unit)
+        open_charge = studio.ledger.open_charge(charge_id)
+        if open_charge is None or open_charge.state != "reserved":
+            charge_id = f"{charge_id}:{uuid4().hex[:8]}"
+            charge = new_charge(studio, session, charge_id, "runware", self._model, worst_usd)
+            studio.ledger.reserve([charge], max_cost_usd=session.max_cost_usd)
+        studio.ledger.mark_sent(charge_id)
+        self._record = DrawingRecord(session.owner, self._key, str(uuid4()), charge_id)
+        studio.journal.save_drawing(self._record)
+        await studio.store.commit()
+        return self._record.task_id
+
+    async def failed(self, cost_usd: float | None) -> None:
+        if self._record is None:
+            return
+        self._studio.journal.delete_drawing(self._session.owner, self._key)
+        charge_id, self._record = self._record.charge_id, None
+        await self._studio.settle(charge_id, cost_usd)
+
+    async def made(self, drawing: Drawing) -> None:
+        """The picture exists: remember where, and what it cost, before it is fetched."""
+        if self._record is None:
+            return
+        self._record = dataclasses.replace(self._record, url=drawing.url, seed=drawing.seed, cost_usd=drawing.cost_usd)
+        self._studio.journal.save_drawing(self._record)
+        await self._studio.settle(self._record.charge_id, drawing.cost_usd)
+        await self._studio.store.commit()
+
+
+def new_charge(
+    studio: Studio, session: Session, charge_id: str, provider: str, model: str, worst_usd: float | None
+) -> Charge:
+    """A charge of the worst case; an unknown price counts nothing (with a budget it was refused at the start)."""
+    return Charge(
+        charge_id=charge_id,
+        session_id=session.session_id,
+        owner=session.owner,
+        provider=provider,
+        model=model,
+        amount_usd=worst_usd or 0.0,
+        day=studio.ledger.today(),
+    )
+
+
+def picture_charge(unit: str) -> str:
+    """The id of the reservation for a unit's first picture."""
+    return f"{unit}:picture"
+
+
+# --- Pure functions: what a session becomes --------------------------------------------------------------------
+
+
+def begin(session: Session) -> Session:
+    return dataclasses.replace(session, status="processing") if session.status == "pending" else session
+
+
+def put_bible(session: Session, *, bible: StoryBible, offline: bool) -> Session:
+    if session.story_bible is not None:
+        return session
+    return dataclasses.replace(session, story_bible=bible, offline=session.offline or offline)
+
+
+def mark_offline(session: Session) -> Session:
+    return session if session.offline else dataclasses.replace(session, offline=True)
+
+
+def add_cost(session: Session, *, usd: float) -> Session:
+    return dataclasses.replace(session, cost_usd=session.cost_usd + usd)
+
+
+def cancel(session: Session) -> Session:
+    return dataclasses.replace(session, status="cancelled") if session.status in UNFINISHED else session
+
+
+def fail_session(session: Session, *, problem: Problem) -> Session:
+    return dataclasses.replace(session, status="failed", error=problem) if session.status in UNFINISHED else session
+
+
+def finish(session: Session) -> Session:
+    """The state of a session with nothing left to do; one that was cancelled or has failed stays so."""
+    if session.status not in UNFINISHED:
+        return session
+    if any(has_work(session, scene) for scene in session.scenes):
+        return session
+    if session.settings.stop_at != "images":
+        return dataclasses.replace(session, status="awaiting_review")
+    errors = [scene.error for scene in session.scenes if scene.status == "failed" and scene.error]
+    money = next((error for error in errors if error.code == BudgetReached.code), None)
+    if any(scene.current is not None for scene in session.scenes):
+        return dataclasses.replace(session, status="completed", error=money)
+    return dataclasses.replace(session, status="failed", error=money or (errors[0] if errors else None))
+
+
+def has_work(session: Session, scene: Scene) -> bool:
+    """Whether the run should take this scene further."""
+    if scene.status in ("ready", "failed"):
+        return False
+    if session.settings.stop_at == "scenes":
+        return False
+    return session.settings.stop_at == "images" or scene.image_prompt is None
+
+
+def reopen(session: Session) -> Session:
+    """Back to work, all the way to pictures."""
+    settings = session.settings.model_copy(update={"stop_at": "images"})
+    return dataclasses.replace(session, status="processing", settings=settings, error=None)
+
+
+def go_on(session: Session, *, request: ContinueRequest, stale: set[str]) -> Session:
+    """What `/continue` makes of a session: missing, failed and stale scenes wait to be done."""
+    if request.max_cost_usd is not None:
+        session = dataclasses.replace(session, max_cost_usd=request.max_cost_usd)
+    if session.status in UNFINISHED:
+        return session
+    scenes = tuple(_wake(scene, stale=scene.scene_id in stale) for scene in session.scenes)
+    if all(scene.status == "ready" for scene in scenes):
+        return session
+    return reopen(dataclasses.replace(session, scenes=scenes))
+
+
+def _wake(scene: Scene, *, stale: bool) -> Scene:
+    if scene.status == "ready" and not stale:
+        return scene
+    version = next_version(scene) if stale else scene.wanted_version
+    return dataclasses.replace(scene, status="pending", error=None, wanted_version=version)
+
+
+def approve(session: Session, *, numbers: list[int], upgrade: bool, at: datetime) -> Session:
+    """Mark these scenes approved and all others not; drafts wait to be drawn final when `upgrade` is set."""
+    chosen = set(numbers)
+    scenes = tuple(_approve_scene(scene, scene.scene_number in chosen, upgrade=upgrade) for scene in session.scenes)
+    session = dataclasses.replace(session, scenes=scenes, approved_at=session.approved_at or at)
+    return reopen(session) if any(scene.status == "pending" for scene in scenes if scene.approved_version) else session
+
+
+def _approve_scene(scene: Scene, approved: bool, *, upgrade: bool) -> Scene:
+    if not approved:
+        return scene if scene.approved_version is None else dataclasses.replace(scene, approved_version=None)
+    image = scene.current
+    if upgrade and image is not None and image.quality == "draft" and scene.status == "ready":
+        version = next_version(scene)
+        return dataclasses.replace(
+            scene, status="pending", quality="final", wanted_version=version, approved_version=version, error=None
+        )
+    if scene.approved_version == scene.wanted_version and scene.status not in ("ready", "failed"):
+        return scene  # its final picture is on the way
+    return dataclasses.replace(scene, approved_version=scene.current_version)
+
+
+def approval_ready(session: Session) -> bool:
+    """Whether every approved picture exists."""
+    return all(scene.approved_image is not None for scene in session.scenes if scene.approved_version is not None)
+
+
+def handed_over(session: Session) -> list[tuple[Scene, ImageVersion]]:
+    """The scenes a download contains, in order; raises `NotReady`, `NothingReady`."""
+    if session.approved_at is not None:
+        if not approval_ready(session):
+            raise NotReady
+        chosen = [(scene, scene.approved_image) for scene in session.scenes]
+    else:
+        if session.status in UNFINISHED:
+            raise NotReady("The pictures are still being drawn.")
+        chosen = [(scene, scene.current) for scene in session.scenes]
+    shown = [(scene, image) for scene, image in chosen if image is not None]
+    if not shown:
+        raise NothingReady
+    return sorted(shown, key=lambda pair: pair[0].scene_number)
+
+
+# --- Pure functions: what a scene becomes ----------------------------------------------------------------------
+
+
+def to_status(scene: Scene, *, status: str) -> Scene:
+    attempts = scene.attempts + (status == "drawing")
+    return dataclasses.replace(scene, status=status, attempts=attempts, error=None)  # type: ignore[arg-type]
+
+
+def put_text(scene: Scene, *, words: SceneText, source: PromptSource) -> Scene:
+    """The words of the model or of the rules; what a person wrote in the meantime wins."""
+    if scene.image_prompt is not None:
+        return scene
+    facts = dataclasses.replace(
+        scene.facts,
+        characters=words.characters or scene.facts.characters,
+        location=words.location or scene.facts.location,
+        time_of_day=words.time_of_day if words.time_of_day != "unknown" else scene.facts.time_of_day,
+    )
+    return dataclasses.replace(
+        scene,
+        title=words.title or scene.title,
+        description=words.description,
+        image_prompt=words.image_prompt,
+        prompt_source=source,
+        facts=facts,
+        status="pending",
+    )
+
+
+def put_softened(scene: Scene, *, prompt: str) -> Scene:
+    return dataclasses.replace(scene, image_prompt=prompt, prompt_source="softened")
+
+
+def put_picture(scene: Scene, *, version: ImageVersion) -> Scene:
+    versions = (*(v for v in scene.versions if v.version != version.version), version)
+    return dataclasses.replace(scene, versions=versions, current_version=version.version, status="ready", error=None)
+
+
+def fail_scene(scene: Scene, *, problem: Problem) -> Scene:
+    """A scene that failed keeps the picture it had; an approval that waited for a better one falls back to it."""
+    waited = scene.approved_version is not None and scene.approved_image is None
+    approved = scene.current_version if waited else scene.approved_version
+    return dataclasses.replace(scene, status="failed", error=problem, approved_version=approved)
+
+
+def redraw(scene: Scene, request: RegenerateRequest) -> Scene:
+    """The scene waiting for its next version; raises `EditConflict` while it is being drawn."""
+    if scene.status in ("prompting", "drawing"):
+        raise EditConflict
+    version = next_version(scene)
+    edited = request.image_prompt is not None and request.image_prompt != scene.image_prompt
+    return dataclasses.replace(
+        scene,
+        status="pending",
+        error=None,
+        wanted_version=version,
+        seed=derive_seed(scene.seed, version) if request.seed is None else request.seed,
+        image_prompt=request.image_prompt or scene.image_prompt,
+        prompt_source="edited" if edited else scene.prompt_source,
+        quality=request.quality or scene.quality,
+    )
+
+
+def apply_edit(scene: Scene, *, edit: SceneEdit, expected: int | None) -> Scene:
+    """The scene with the edit applied; raises `VersionMismatch`, `EditConflict`, `InvalidRequest`."""
+    if expected is not None and expected != scene.changed_in:
+        raise VersionMismatch
+    touches_picture = edit.image_prompt is not None or edit.current_version is not None
+    if touches_picture and scene.status in ("prompting", "drawing"):
+        raise EditConflict
+    if edit.current_version is not None:
+        scene = show_version(scene, edit.current_version)
+    changes: dict[str, object] = {
+        name: value for name, value in (("title", edit.title), ("description", edit.description)) if value is not None
+    }
+    if edit.image_prompt is not None and edit.image_prompt != scene.image_prompt:
+        changes |= {"image_prompt": edit.image_prompt, "prompt_source": "edited"}
+    return dataclasses.replace(scene, **changes) if changes else scene  # type: ignore[arg-type]
+
+
+def show_version(scene: Scene, number: int) -> Scene:
+    """The scene showing an earlier picture, with the prompt and seed that made it."""
+    image = next((version for version in scene.versions if version.version == number), None)
+    if image is None:
+        raise InvalidRequest(f"The scene has no version {number}.")
+    return dataclasses.replace(
+        scene,
+        current_version=number,
+        image_prompt=image.prompt,
+        prompt_source=image.prompt_source,
+        seed=image.seed,
+        quality=image.quality,
+        status="ready" if scene.status == "failed" else scene.status,
+        error=None,
+    )
+
+
+def next_version(scene: Scene) -> int:
+    return max((version.version for version in scene.versions), default=0) + 1
+
+
+def unit_of(scene: Scene) -> str:
+    """The unit of money a scene's prompt and picture belong to."""
+    return f"{scene.scene_id}:{scene.wanted_version}"
+
+
+# --- Pure functions: answers -----------------------------------------------------------------------------------
+
+
+def accepted(session: Session) -> Accepted:
+    messages = {
+        "pending": "The story is accepted.",
+        "processing": "The story is being drawn.",
+        "awaiting_review": "The session waits for your review.",
+        "completed": "The session is complete.",
+        "failed": "The session has failed; it may be continued.",
+        "cancelled": "The session is cancelled; what is done is kept.",
+    }
+    status = "processing" if session.status == "pending" else session.status
+    return Accepted(session_id=session.session_id, status=status, message=messages[session.status])
+
+
+def progress(session: Session) -> Progress:
+    """Steps: the split, the bible, and for each scene its prompt and its picture, as far as `stop_at` goes."""
+    per_scene = {"scenes": 0, "prompts": 1, "images": 2}[session.settings.stop_at]
+    total = 1 + bool(per_scene) + per_scene * len(session.scenes)
+    done = 1 + (bool(per_scene) and session.story_bible is not None)
+    ready = sum(scene.status == "ready" for scene in session.scenes)
+    if per_scene:
+        done += sum(_steps_done(scene, per_scene) for scene in session.scenes)
+    return Progress(
+        current_step=done, total_steps=total, percent=100 * done // total, description=_describe(session, ready)
+    )
+
+
+def _steps_done(scene: Scene, per_scene: int) -> int:
+    if scene.status in ("ready", "failed"):
+        return per_scene
+    return int(scene.image_prompt is not None)
+
+
+def _describe(session: Session, ready: int) -> str:
+    scenes = len(session.scenes)
+    failed = sum(scene.status == "failed" for scene in session.scenes)
+    if session.status in ("processing", "pending"):
+        if session.story_bible is None:
+            return "Writing the story bible"
+        return f"Drawing: {ready} of {scenes} pictures ready"
+    if session.status == "awaiting_review":
+        return "Waiting for your review"
+    ending = f", {failed} failed" if failed else ""
+    return f"{ready} of {scenes} pictures ready{ending}"
+
+
+def progress_json(session: Session) -> str:
+    return json.dumps(
+        progress(session).model_dump()
+        | {
+            "session_id": session.session_id,
+            "status": session.status,
+            "cost_usd": round(session.cost_usd, 6),
+            "error": session.error.model_dump() if session.error else None,
+        },
+        ensure_ascii=False,
+    )
+
+
+def debug_session(session: Session) -> DebugSession:
+    return DebugSession(
+        session_id=session.session_id,
+        owner=session.owner,
+        status=session.status,
+        scenes=len(session.scenes),
+        ready=sum(scene.status == "ready" for scene in session.scenes),
+        failed=sum(scene.status == "failed" for scene in session.scenes),
+        cost_usd=round(session.cost_usd, 6),
+        version=session.version,
+        created_at=session.created_at,
+        updated_at=session.updated_at,
+    )
+
+
+def overall(services: Mapping[str, ServiceState]) -> Literal["healthy", "degraded", "unhealthy"]:
+    if services["sessions"] == "unavailable":
+        return "unhealthy"
+    return "degraded" if "unavailable" in services.values() else "healthy"
+
+
+def image_path(session: Session, image: ImageVersion) -> str:
+    return f"{session.session_id}/images/{image.file}"
+
+
+def model_for(settings: GenerationSettings, quality: str | None = None) -> str:
+    """The image model a picture of that quality is drawn with."""
+    draft = (quality or settings.quality) == "draft" and not is_draft(settings.image_model)
+    return settings.draft_image_model if draft else settings.image_model
+
+
+def is_draft(model: str) -> bool:
+    """Whether that is the offline draft painter."""
+    return model.startswith(DRAFT_PREFIX)
+
+
+def content_key(request: ImageRequest) -> str:
+    """What makes a picture the same picture: prompt, model, size, seed; for a draft also the facts it is made of."""
+    parts: dict[str, object] = {
+        "prompt": request.prompt,
+        "model": request.model,
+        "size": [request.width, request.height],
+        "seed": request.seed,
+    }
+    if is_draft(request.model):
+        parts["depiction"] = dataclasses.asdict(request.depiction)
+    return fingerprint(parts)
+
+
+def read_cursor(after: str | None) -> tuple[datetime, str] | None:
+    """The place `?after=` names; raises `InvalidRequest`."""
+    if after is None:
+        return None
+    at, _, session_id = after.partition("_")
+    try:
+        return datetime.fromisoformat(at), session_id
+    except ValueError as error:
+        raise InvalidRequest("after is not a place in the list: take it from `next`.") from error
+
+
+def write_cursor(session: Session) -> str:
+    return f"{(session.approved_at or session.updated_at).isoformat()}_{session.session_id}"
+
+
+def json_bytes(value: object) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode("utf-8")

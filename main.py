@@ -1,0 +1,713 @@
+"""The HTTP face of the service: routes that call `business_logic`, and the table from errors to statuses."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import hmac
+import logging
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import uvicorn
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import SecretStr, ValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
+from starlette.types import Receive, Scope, Send
+
+from adapters.logs import set_up_logs
+from adapters.metrics import CONTENT_TYPE, Metrics
+from adapters.middleware import BodyLimit, RequestContext, StaticCaching
+from adapters.rate_limit import RateLimit
+from adapters.wiring import claim, open_studio
+from business_logic import Studio
+from config import VERSION, ConfigurationError, Settings, load_settings
+from models import (
+    Accepted,
+    AnalyzeRequest,
+    AnalyzeView,
+    ApproveRequest,
+    ApproveView,
+    BodyTooLarge,
+    BodyTooSlow,
+    BudgetReached,
+    CancelRequest,
+    ContinueRequest,
+    DebugConfig,
+    DebugSessions,
+    DownloadRequest,
+    EditConflict,
+    GenerateRequest,
+    HealthView,
+    IdempotencyConflict,
+    ImageNotFound,
+    InvalidRequest,
+    ModelList,
+    NotHere,
+    NothingReady,
+    NotReady,
+    PriceUnknown,
+    ProblemDocument,
+    ProjectDetail,
+    ProjectNotFound,
+    ProjectPage,
+    ProviderError,
+    ProviderUnavailable,
+    RegenerateRequest,
+    SceneDetail,
+    SceneEdit,
+    SceneNotFound,
+    ServiceFull,
+    SessionNotFound,
+    StatusView,
+    StorageUnavailable,
+    StoryError,
+    TooManyRequests,
+    Unauthorized,
+    UnknownModel,
+    VersionMismatch,
+)
+
+log = logging.getLogger(__name__)
+
+PROBLEM = "application/problem+json"
+STATIC = Path(__file__).with_name("static")
+EXPOSED = ["ETag", "Location", "Retry-After", "X-Request-ID"]
+NO_STORE = "no-store"
+PICTURE_CACHE = "private, max-age=31536000, immutable"
+LOCAL = "local"
+
+# The one table from error to status; a class that is not here has the status of the nearest class above it.
+STATUS: Mapping[type[StoryError], int] = {
+    StoryError: 500,
+    InvalidRequest: 422,
+    UnknownModel: 422,
+    PriceUnknown: 422,
+    IdempotencyConflict: 422,
+    SessionNotFound: 404,
+    SceneNotFound: 404,
+    ImageNotFound: 404,
+    ProjectNotFound: 404,
+    NotHere: 404,
+    EditConflict: 409,
+    NotReady: 409,
+    NothingReady: 409,
+    VersionMismatch: 412,
+    BodyTooLarge: 413,
+    BodyTooSlow: 408,
+    Unauthorized: 401,
+    TooManyRequests: 429,
+    ServiceFull: 429,
+    BudgetReached: 402,
+    ProviderError: 502,
+    ProviderUnavailable: 503,
+    StorageUnavailable: 503,
+}
+TITLES = {
+    400: "Bad request",
+    401: "Unauthorized",
+    402: "Budget reached",
+    404: "Not found",
+    405: "Method not allowed",
+    408: "Request timeout",
+    409: "Conflict",
+    412: "Precondition failed",
+    413: "Body too large",
+    422: "Invalid request",
+    429: "Too many requests",
+    500: "Internal error",
+    502: "Provider error",
+    503: "Service unavailable",
+}
+CODES = {400: "bad_request", 405: "method_not_allowed", 408: "body_timeout", 413: "body_too_large", 404: "not_found"}
+SENTENCES = {
+    400: "The request cannot be read.",
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+    408: "The request body did not arrive in time.",
+    413: "The request body is larger than this service accepts.",
+}
+
+
+# --- Collaborators of a request --------------------------------------------------------------------------------
+
+
+def studio_of(request: Request) -> Studio:
+    """The studio this application was made with."""
+    studio: Studio = request.app.state.studio
+    return studio
+
+
+def caller_of(request: Request) -> str:
+    """The name of whoever asks; raises `Unauthorized`. Without API keys everybody is `local`."""
+    keys: ApiKeys = request.app.state.api_keys
+    return keys.name_of(given_key(request))
+
+
+def paying_caller(request: Request, caller: Annotated[str, Depends(caller_of)]) -> str:
+    """Whoever asks for something that costs work, counted against `RATE_LIMIT`."""
+    limit: RateLimit = request.app.state.rate_limit
+    address = request.client.host if request.client else "unknown"
+    limit.hit(f"key:{caller}" if caller != LOCAL else f"address:{address}")
+    return caller
+
+
+def debugger(request: Request) -> None:
+    """Lets pass in development, or with the admin key; for all others there is nothing here."""
+    settings: Settings = request.app.state.settings
+    if settings.debug or same_key(given_key(request), settings.admin_api_key):
+        return
+    raise NotHere
+
+
+class ApiKeys:
+    """The keys of `API_KEYS`, compared in constant time by their SHA-256."""
+
+    def __init__(self, keys: Mapping[str, SecretStr]) -> None:
+        self._names = {name: _digest(key.get_secret_value()) for name, key in keys.items()}
+
+    def name_of(self, key: str | None) -> str:
+        """The name the key belongs to; raises `Unauthorized`."""
+        if not self._names:
+            return LOCAL
+        digest = _digest(key or "")
+        found = [name for name, known in self._names.items() if hmac.compare_digest(digest, known)]
+        if not found:
+            raise Unauthorized
+        return found[0]
+
+
+def given_key(request: Request) -> str | None:
+    """The key of `X-API-Key` or of `Authorization: Bearer`."""
+    if key := request.headers.get("x-api-key"):
+        return key
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def same_key(given: str | None, wanted: SecretStr | None) -> bool:
+    """Whether the given key is the wanted one, in constant time; never when there is none."""
+    if wanted is None or given is None:
+        return False
+    return hmac.compare_digest(_digest(given), _digest(wanted.get_secret_value()))
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+
+
+TheStudio = Annotated[Studio, Depends(studio_of)]
+Caller = Annotated[str, Depends(caller_of)]
+PayingCaller = Annotated[str, Depends(paying_caller)]
+IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", max_length=200)]
+IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=200)]
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error answers of a route, for the OpenAPI document."""
+    return {
+        status: {
+            "model": ProblemDocument,
+            "description": TITLES[status],
+            "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+        }
+        for status in statuses
+    }
+
+
+COMMON = (400, 401, 408, 413, 422)
+
+
+# --- Drawing stories -------------------------------------------------------------------------------------------
+
+stories = APIRouter(tags=["stories"])
+
+
+@stories.post("/generate", status_code=202, responses=problems(*COMMON, 429, 503))
+async def generate(
+    body: GenerateRequest,
+    response: Response,
+    studio: TheStudio,
+    caller: PayingCaller,
+    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)] = None,
+) -> Accepted:
+    """Start drawing a story. The same Idempotency-Key with the same body gives the first session again."""
+    accepted = await studio.generate(caller, body, idempotency_key)
+    response.headers["Location"] = f"/status/{accepted.session_id}"
+    return accepted
+
+
+@stories.post("/analyze", responses=problems(*COMMON, 429))
+async def analyze(body: AnalyzeRequest, studio: TheStudio, caller: PayingCaller) -> AnalyzeView:
+    """Read a story and say what drawing it would take and cost; spends nothing."""
+    return await studio.analyze(body)
+
+
+@stories.get(
+    "/status/{session_id}",
+    response_model=StatusView,
+    responses={304: {"description": "Not changed since the version in If-None-Match."}, **problems(401, 404, 422)},
+)
+async def status(
+    session_id: str,
+    studio: TheStudio,
+    caller: Caller,
+    wait: Annotated[float, Query(ge=0, le=60, description="Seconds to wait for a change.")] = 0,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Where a session stands. With `If-None-Match` 304 when nothing changed; with `wait` the answer waits for it."""
+    seen = version_in(if_none_match)
+    page = await studio.status(caller, session_id, seen=seen, wait=wait)
+    headers = {"ETag": f'"{page.version}"', "Cache-Control": "no-cache"}
+    if page.version == seen:
+        return Response(status_code=304, headers=headers)
+    return Response(page.body, media_type="application/json", headers=headers)
+
+
+async def owned_session(session_id: str, studio: TheStudio, caller: Caller) -> str:
+    """The id of a session of the caller's: a stream answers 404 before it begins."""
+    return (await studio.owned(caller, session_id)).session_id
+
+
+@stories.get("/events/{session_id}", response_class=EventSourceResponse, responses=problems(401, 404, 422))
+async def events(
+    session: Annotated[str, Depends(owned_session)],
+    studio: TheStudio,
+    caller: Caller,
+    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", max_length=40)] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """The session as server-sent events: `scene`, `progress`, at the end `done`. `Last-Event-ID` resumes."""
+    after = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
+    async for event in studio.events(caller, session, after=after):
+        yield ServerSentEvent(raw_data=event.data, event=event.event, id=event.id)
+
+
+@stories.post("/continue", status_code=202, responses=problems(*COMMON, 404, 429, 503))
+async def continue_(body: ContinueRequest, studio: TheStudio, caller: PayingCaller) -> Accepted:
+    """Do what is missing, failed or stale; may be repeated."""
+    return await studio.continue_(caller, body)
+
+
+@stories.post("/cancel", status_code=202, responses=problems(*COMMON, 404, 503))
+async def cancel(body: CancelRequest, studio: TheStudio, caller: Caller) -> Accepted:
+    """Stop before the next call; what is done, and what is under way, is kept. May be repeated."""
+    return await studio.cancel(caller, body.session_id)
+
+
+@stories.post("/regenerate", status_code=202, responses=problems(*COMMON, 404, 409, 429, 503))
+async def regenerate(body: RegenerateRequest, studio: TheStudio, caller: PayingCaller) -> Accepted:
+    """Draw one scene again; the earlier picture stays as a version."""
+    return await studio.regenerate(caller, body)
+
+
+@stories.delete("/sessions/{session_id}", status_code=204, responses=problems(401, 404, 422, 503))
+async def delete(session_id: str, studio: TheStudio, caller: Caller) -> None:
+    """Stop a session and remove it and its files."""
+    await studio.delete(caller, session_id)
+
+
+@stories.get("/sessions/{session_id}/scenes/{number}", responses=problems(401, 404, 422))
+async def get_scene(session_id: str, number: int, response: Response, studio: TheStudio, caller: Caller) -> SceneDetail:
+    """One scene: its whole text, its versions, its error."""
+    version, scene = await studio.scene(caller, session_id, number)
+    response.headers["ETag"] = f'"{version}"'
+    return scene
+
+
+@stories.patch("/sessions/{session_id}/scenes/{number}", responses=problems(*COMMON, 404, 409, 412, 503))
+async def edit_scene(
+    session_id: str,
+    number: int,
+    body: SceneEdit,
+    response: Response,
+    studio: TheStudio,
+    caller: Caller,
+    if_match: IfMatch = None,
+) -> SceneDetail:
+    """Edit a scene's title, description or prompt, or choose the picture it shows; `If-Match` guards the edit."""
+    expected = expected_version(if_match)
+    version, scene = await studio.edit_scene(caller, session_id, number, body, expected=expected)
+    response.headers["ETag"] = f'"{version}"'
+    return scene
+
+
+# --- Handing over ----------------------------------------------------------------------------------------------
+
+results = APIRouter(tags=["results"])
+
+
+@results.post("/approve", responses=problems(*COMMON, 404, 429, 503))
+async def approve(body: ApproveRequest, studio: TheStudio, caller: PayingCaller) -> ApproveView:
+    """Make the approved scenes the project; `upgrade` draws drafts in final quality first."""
+    return await studio.approve(caller, body)
+
+
+DOWNLOAD_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            media_type: {"schema": {"$ref": "#/components/schemas/DownloadRequest"}}
+            for media_type in ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
+        },
+    }
+}
+
+
+async def download_request(request: Request) -> DownloadRequest:
+    """The body of a download, from JSON or from a form; raises `RequestValidationError`."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+            async with request.form(max_files=0, max_fields=10, max_part_size=10_000) as form:
+                return DownloadRequest.model_validate(dict(form))
+        return DownloadRequest.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_input=False, include_context=False)) from error
+
+
+@results.post(
+    "/download",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/zip": {}}}, **problems(*COMMON, 404, 409)},
+    openapi_extra=DOWNLOAD_BODY,
+)
+async def download(
+    studio: TheStudio, caller: Caller, body: Annotated[DownloadRequest, Depends(download_request)]
+) -> StreamingResponse:
+    """The approved scenes (before an approval: every ready one) as a file. 409 with Retry-After while it is made."""
+    file = await studio.download(caller, body.session_id)
+    return StreamingResponse(
+        file.chunks, media_type=file.media_type, headers={"Content-Disposition": disposition(file.filename)}
+    )
+
+
+@results.get(
+    "/images/{session_id}/{file}",
+    response_class=FileResponse,
+    responses={200: {"content": {"image/jpeg": {}, "image/png": {}, "image/webp": {}}}, **problems(401, 404, 422)},
+)
+async def image(
+    session_id: str,
+    file: str,
+    request: Request,
+    studio: TheStudio,
+    sig: Annotated[str | None, Query(max_length=64)] = None,
+) -> FileResponse:
+    """A picture, for its owner or for whoever has its signed address."""
+    owner = None if sig and not request.app.state.settings.api_keys else (None if sig else caller_of(request))
+    path = await studio.picture(owner, session_id, file, sig)
+    return FileResponse(path, headers={"Cache-Control": PICTURE_CACHE})
+
+
+@results.get("/projects", responses=problems(401, 422))
+async def projects(
+    studio: TheStudio,
+    caller: Caller,
+    after: Annotated[str | None, Query(max_length=100)] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> ProjectPage:
+    """Approved work, newest first."""
+    return await studio.projects(caller, after=after, limit=limit)
+
+
+@results.get("/projects/{project_id}", responses=problems(401, 404, 422))
+async def project(project_id: str, studio: TheStudio, caller: Caller) -> ProjectDetail:
+    """One piece of approved work with its scenes."""
+    return await studio.project(caller, project_id)
+
+
+# --- The service itself ----------------------------------------------------------------------------------------
+
+service = APIRouter(tags=["service"])
+
+
+@service.get("/models", responses=problems(401))
+async def models(studio: TheStudio, caller: Caller) -> ModelList:
+    """The models that may be named, with their prices."""
+    return studio.models()
+
+
+@service.get("/health")
+async def health(studio: TheStudio) -> HealthView:
+    """How the service, its providers and its storage are."""
+    return await studio.health()
+
+
+@service.get("/health/live", status_code=204)
+async def live() -> None:
+    """The process answers."""
+
+
+@service.get("/health/ready", status_code=204, responses=problems(503))
+async def ready(studio: TheStudio) -> None:
+    """The process may be sent work: its storage takes writes and it is not being stopped."""
+    await studio.check_ready()
+
+
+@service.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(request: Request) -> Response:
+    """Counters for Prometheus."""
+    counted: Metrics = request.app.state.metrics
+    return Response(counted.render(), media_type=CONTENT_TYPE)
+
+
+@service.get("/debug/sessions", dependencies=[Depends(debugger)], responses=problems(404))
+async def debug_sessions(studio: TheStudio) -> DebugSessions:
+    """The sessions in memory; in development, or with the admin key."""
+    return await studio.debug_sessions()
+
+
+@service.get("/debug/config", dependencies=[Depends(debugger)], responses=problems(404))
+async def debug_config(request: Request) -> DebugConfig:
+    """The settings in force, without secrets; in development, or with the admin key."""
+    settings: Settings = request.app.state.settings
+    return DebugConfig(settings=settings.public())
+
+
+# --- Errors ----------------------------------------------------------------------------------------------------
+
+
+def problem(
+    request: Request,
+    status: int,
+    *,
+    code: str,
+    detail: str,
+    retryable: bool = False,
+    retry_after: float | None = None,
+    errors: list[dict[str, str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """An RFC 9457 answer; nothing of what was sent is echoed."""
+    document = ProblemDocument(
+        title=TITLES.get(status, "Error"),
+        status=status,
+        detail=detail,
+        code=code,
+        retryable=retryable,
+        request_id=request.state.request_id,
+        errors=errors,
+    )
+    extra = {"Cache-Control": NO_STORE, **(headers or {})}
+    if retry_after is not None:
+        extra["Retry-After"] = str(max(1, round(retry_after)))
+    return JSONResponse(document.model_dump(exclude_none=True), status, extra, media_type=PROBLEM)
+
+
+def status_of(error: StoryError) -> int:
+    """The status of the nearest class in the table."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+async def story_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, StoryError)  # noqa: S101 (registered for this class alone)
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else None
+    return problem(
+        request,
+        status_of(error),
+        code=error.code,
+        detail=str(error),
+        retryable=error.retryable,
+        retry_after=error.retry_after,
+        headers=headers,
+    )
+
+
+async def http_error(request: Request, error: Exception) -> JSONResponse:
+    """Starlette's and FastAPI's own refusals: unknown addresses, methods, unreadable and too large bodies."""
+    assert isinstance(error, StarletteHTTPException)  # noqa: S101 (registered for this class alone)
+    status = error.status_code
+    allowed = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    return problem(
+        request,
+        status,
+        code=CODES.get(status, "http_error"),
+        detail=SENTENCES.get(status, "The request cannot be done."),
+        retryable=status == 408,
+        headers=allowed | ({"Connection": "close"} if status in (408, 413) else {}),
+    )
+
+
+async def invalid_request(request: Request, error: Exception) -> JSONResponse:
+    """What does not fit the interface: where and how, never what was sent (it may be a story, or not be encodable)."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for this class alone)
+    found = error.errors()[:20]
+    errors = [{"loc": location(item["loc"]), "type": str(item["type"])} for item in found]
+    where = ", ".join(dict.fromkeys(item["loc"] for item in errors))
+    if all(item["type"] == "json_invalid" for item in errors):
+        return problem(request, 422, code="invalid_json", detail="The body is not JSON.", errors=errors)
+    detail = f"The request does not fit the interface: {where[:500]}."
+    return problem(request, 422, code="invalid_request", detail=detail, errors=errors)
+
+
+def location(parts: tuple[int | str, ...]) -> str:
+    """Where in the request: names of ours as they are, anything a caller made up as `?`."""
+    return ".".join(str(part) if isinstance(part, int) or part in KNOWN_NAMES else "?" for part in parts)
+
+
+def _names() -> frozenset[str]:
+    bodies = (GenerateRequest, ApproveRequest, DownloadRequest, ContinueRequest, RegenerateRequest, SceneEdit)
+    fields = {name for body in bodies for name in body.model_fields}
+    edges = {"body", "query", "path", "header", "wait", "after", "limit", "sig", "number", "session_id"}
+    return frozenset(fields | edges | {"Idempotency-Key", "If-None-Match", "If-Match", "Last-Event-ID"})
+
+
+KNOWN_NAMES = _names()
+
+
+async def crashed(scope: Scope, receive: Receive, send: Send) -> None:
+    """What a caller sees of a crash."""
+    answer = problem(Request(scope), 500, code="internal_error", detail="Something went wrong here.", retryable=True)
+    await answer(scope, receive, send)
+
+
+# --- Small helpers of the edge ---------------------------------------------------------------------------------
+
+
+def version_in(etag: str | None) -> int | None:
+    """The session version an ETag names, None when it names none of ours."""
+    digits = (etag or "").strip().removeprefix("W/").strip('"')
+    return int(digits) if digits.isdecimal() and len(digits) < 16 else None
+
+
+def expected_version(if_match: str | None) -> int | None:
+    """The version `If-Match` asks for, None for no header or `*`; raises `VersionMismatch` for another's ETag."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    version = version_in(if_match)
+    if version is None:
+        raise VersionMismatch
+    return version
+
+
+def disposition(filename: str) -> str:
+    """`Content-Disposition` for a file name in any script (RFC 6266)."""
+    from urllib.parse import quote
+
+    plain = filename.encode("ascii", "ignore").decode().replace('"', "").replace("\\", "") or "story.zip"
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+# --- The application -------------------------------------------------------------------------------------------
+
+
+def create_app(
+    settings: Settings | None = None, studio: Studio | None = None, metrics: Metrics | None = None
+) -> FastAPI:
+    """The application; with a ready `studio` it opens nothing of its own."""
+    chosen = settings or load_settings()
+    counted = metrics or Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if studio is not None:
+            yield
+            return
+        async with open_studio(chosen, counted) as opened:
+            app.state.studio = opened
+            log.info("ready", extra={"environment": chosen.environment, "version": VERSION})
+            yield
+
+    docs = chosen.environment != "production"
+    app = FastAPI(
+        title="Story to Image Generator",
+        version=VERSION,
+        summary="Turns a story or script into pictures.",
+        lifespan=lifespan,
+        docs_url="/docs" if docs else None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if docs else None,
+    )
+    app.state.settings = chosen
+    app.state.studio = studio
+    app.state.metrics = counted
+    app.state.api_keys = ApiKeys(chosen.api_keys)
+    app.state.rate_limit = RateLimit(chosen.rate_limit)
+    for router in (stories, results, service):
+        app.include_router(router)
+    app.frontend("/", directory=STATIC, fallback=None)
+    _handle_errors(app)
+    _surround(app, chosen, counted)
+    return app
+
+
+def _handle_errors(app: FastAPI) -> None:
+    app.add_exception_handler(StoryError, story_error)
+    app.add_exception_handler(StarletteHTTPException, http_error)
+    app.add_exception_handler(RequestValidationError, invalid_request)
+
+
+def _surround(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    """The middleware, innermost first."""
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(StaticCaching)
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=1024,
+        compresslevel=6,
+        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/json", PROBLEM),
+    )
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED,
+        )
+    app.add_middleware(RequestContext, count=metrics.request, crashed=crashed)
+
+
+def __getattr__(name: str) -> FastAPI:
+    """`uvicorn main:app` works too: the application is made when it is asked for, not when this file is read."""
+    if name == "app":
+        return create_app()
+    raise AttributeError(name)
+
+
+def main() -> int:
+    """Serve; returns the exit status. `--reload` is for development."""
+    arguments = argparse.ArgumentParser(description="Serve the Story to Image Generator.")
+    arguments.add_argument("--reload", action="store_true", help="restart when a file changes")
+    reload = arguments.parse_args().reload
+    try:
+        settings = load_settings()
+        with claim(settings.projects_dir):
+            pass
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)  # noqa: T201 (there is no log yet)
+        return 1
+    set_up_logs(level=settings.log_level, json_lines=settings.environment != "development")
+    serve(settings, reload=reload or settings.reload)
+    return 0
+
+
+def serve(settings: Settings, *, reload: bool) -> None:
+    """Run uvicorn as the measurements in docs/main.md say."""
+    uvicorn.run(
+        "main:create_app" if reload else create_app(settings),
+        factory=reload,
+        reload=reload,
+        host=settings.host,
+        port=settings.port,
+        http="h11",  # httptools has no limit on headers
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=65,  # longer than a proxy's, so that it never meets a closing connection
+        timeout_graceful_shutdown=4,
+        backlog=2048,
+        forwarded_allow_ips="127.0.0.1",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
