@@ -85,13 +85,14 @@ class Pace:
     retry_most: float = 30.0
     breaker_open: float = 15.0
     account_pause: float = 60.0  # then one request may try whether the owner has mended key or credit
-    throttle_first: float = 0.1
+    throttle_first: float = 0.25
     throttle_most: float = 2.0
     poll_every: float = 0.2
     poll_most: float = 2.0
     poll_young: float = 10.0  # while the youngest task is younger, polls keep `poll_every`
     poll_timeout: float = 5.0
-    lost_patience: float = 1.0  # a task whose sending failed may take that long to become known
+    lost_patience: float = 5.0  # a task whose answer was lost may take that long to become known
+    refused_patience: float = 1.0  # the same where a 5xx said in words that it was not taken
     silent_patience: float = 30.0  # an accepted task may be unknown that long: running ones can look unknown
     fetch_timeout: float = 60.0
     models_every: float = 3600.0
@@ -791,7 +792,8 @@ class RunwareClient:
         """The drawing; raises `ProviderError` or `BudgetReached`. Holds one of the drawing slots until it is made."""
         self._line.breaker.refuse_without_account()
         lease = await self._line.slot()
-        errand = _Errand(request, task, self.worst_cost(request), self._line.now() + self._timeout)
+        deadline = self._line.now() + self._timeout
+        errand = _Errand(request, task, self.worst_cost(request), deadline, self._pace.lost_patience)
         try:
             drawing = await self._line.with_retries(
                 lambda: self._try(errand, lease), attempts=self._attempts, deadline=errand.deadline
@@ -842,8 +844,7 @@ class RunwareClient:
         self._line.breaker.refuse_without_account()
         task_id = errand.task.task_id
         if task_id is not None and not errand.unsent:
-            patience = self._pace.lost_patience if errand.sent_here else 0.0
-            result = await self._result(task_id, errand, patience=patience)
+            result = await self._result(task_id, errand, patience=errand.patience)
             if result is not None:
                 return await self._take(result, errand)
         if task_id is None:
@@ -854,12 +855,14 @@ class RunwareClient:
     async def _send(self, task_id: str, errand: _Errand, lease: _Lease) -> Drawing:
         await self._line.ready(errand.deadline)
         was_unsent, errand.unsent = errand.unsent, False  # from here on a cancelled caller cannot know
-        errand.sent_here = True
+        errand.patience = self._pace.lost_patience
         try:
             # A submission is only acknowledged, so it may take no more than a part of the task's time.
             until = min(errand.deadline, self._line.now() + self._timeout / 3)
             result = await self._line.finished(self._submit(task_id, errand.request, until), until, lease)
         except _Failure as failure:
+            if failure.label == "unavailable":
+                errand.patience = self._pace.refused_patience
             if failure.accepted is False:
                 errand.unsent = was_unsent
                 if failure.label in ("blocked", "refused", "unavailable", "timeout"):
@@ -908,6 +911,7 @@ class RunwareClient:
         failure.accepted = False if clear_no or (reply.status == 200 and turned_away) else None
         if failure.accepted is None:
             failure.cost_usd = None
+            failure.label = failure.label if error else "lost"
         raise failure
 
     async def _result(self, task_id: str, errand: _Errand, *, patience: float) -> _TaskResult | None:
@@ -942,7 +946,6 @@ class RunwareClient:
 
     async def _settle_failed(self, errand: _Errand, cost_usd: float | None) -> None:
         errand.unsent = False
-        errand.sent_here = False
         await errand.task.failed(cost_usd)
 
     # How a picture is brought
@@ -983,14 +986,18 @@ class RunwareClient:
 
 @dataclass(slots=True)
 class _Errand:
-    """One drawing on its way. `unsent`: the current id is committed and certainly not with Runware."""
+    """One drawing on its way.
+
+    `unsent`: the current id is committed and certainly not with Runware. `patience`: else, for how many seconds
+    Runware may not know it before it is sent again, because a finished id that is sent again may be paid again.
+    """
 
     request: ImageRequest
     task: DrawingTask
     worst_usd: float | None
     deadline: float
+    patience: float
     unsent: bool = False
-    sent_here: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -1972,7 +1979,7 @@ class _Breaker:
 
 
 class _Pacer:
-    """Spaces requests while a provider answers 429: the gap doubles with each one and shrinks with each success."""
+    """Spaces requests while a provider answers 429: the gap grows with each one and shrinks with each success."""
 
     def __init__(self, pace: Pace, monotonic: Monotonic) -> None:
         self._pace, self._now = pace, monotonic
@@ -1991,12 +1998,12 @@ class _Pacer:
     def slow_down(self, retry_after: float | None) -> None:
         now = self._now()
         if now - self._slowed_at >= 2 * self._gap:  # several 429s at once are one piece of news
-            self._gap = min(self._pace.throttle_most, max(self._pace.throttle_first, 2 * self._gap))
+            self._gap = min(self._pace.throttle_most, max(self._pace.throttle_first, 1.5 * self._gap))
             self._slowed_at = now
         self._next = max(self._next, now + (retry_after or self._gap))
 
     def speed_up(self) -> None:
-        self._gap = self._gap * 0.98 if self._gap > self._pace.throttle_first / 10 else 0.0
+        self._gap = self._gap * 0.99 if self._gap > self._pace.throttle_first / 10 else 0.0
 
 
 class _Slots:
