@@ -29,7 +29,8 @@ LONE_HEADINGS = (
     "prologue epilogue prolog epilog prólogo epílogo prologo epilogo пролог эпилог introduction preface foreword "
     "einleitung vorwort nachwort introducción prefacio préface avant-propos introduzione prefazione interlude "
     "intermezzo zwischenspiel interludio предисловие введение послесловие introdução prefácio önsöz sonsöz مقدمة "
-    "المقدمة خاتمة الخاتمة प्रस्तावना उपसंहार 序 序章 序幕 楔子 引子 终章 終章 尾声 尾聲 プロローグ エピローグ 프롤로그 에필로그"
+    "المقدمة خاتمة الخاتمة प्रस्तावना उपसंहार 序 序章 序幕 楔子 引子 终章 終章 尾声 尾聲 プロローグ エピローグ "
+    "프롤로그 에필로그"
 )
 
 # Ordinals and numbers as headings spell them, as stems.
@@ -44,7 +45,8 @@ NUMBER_STEMS = (
     "sette otto nove dieci перв втор трет четв пят шест седьм восьм девят десят одиннадцат двенадцат последн terceir "
     "quarta quarto oitav dois duas três quatro sete oito dez birinci ikinci üçüncü dördüncü beşinci altıncı yedinci "
     "sekizinci dokuzuncu onuncu bir iki üç dört beş altı yedi sekiz dokuz on الأول الثاني الثالث الرابع الخامس السادس "
-    "السابع الثامن التاسع العاشر الأولى الثانية الثالثة الرابعة الخامسة الحادي पहला पहली दूसरा दूसरी तीसरा तीसरी चौथा चौथी पाँचवा पाँचवाँ छठा "
+    "السابع الثامن التاسع العاشر الأولى الثانية الثالثة الرابعة الخامسة الحادي पहला पहली दूसरा दूसरी तीसरा "
+    "तीसरी चौथा चौथी पाँचवा पाँचवाँ छठा "
     "सातवा आठवा नौवा दसवा एक दो तीन चार पाँच छह सात आठ नौ दस"
 )
 
@@ -69,93 +71,132 @@ TIME_PHRASES: dict[str, str] = {
         r"\b(?:tomorrow|tonight|yesterday|midnight|daybreak|nightfall|o['’]clock|a\.m\.|p\.m\.|in (?:1[0-9]|20)\d\d)\b"
     ),
     "de": (
-        r"\b(?:am|im|in|an|zu|gegen|seit|bis|vor|nach|eines|jeden|den|der|die|das|dem|diesem|diesen|jenem|jener|nächste[nrsm]?|"
-        r"folgende[nrsm]?|andere[nrsm]?|selben|ganze[nrsm]?|letzte[nrsm]?|zwei|drei|vier|fünf|einige[nrsm]?|wenige[nrsm]?) (?:\w+ )?"
-        r"(?:morgens?|vormittags?|mittags?|nachmittags?|abends?|nachts?|mitternacht|tag(?:e[sn]?)?|wochen?|monate?n?|jahre?n?|"
-        r"stunden?|minuten?|frühlings?|sommers?|herbst(?:es)?|winters?|dämmerung|sonnenaufgang|sonnenuntergang|sonntags?|montags?|"
-        r"dienstags?|mittwochs?|donnerstags?|freitags?|samstags?)\b|\b(?:tags darauf|tags zuvor|morgen früh|heute|gestern|"
+        r"\b(?:am|im|in|an|zu|gegen|seit|bis|vor|nach|eines|jeden|den|der|die|das|dem|diesem|diesen|"
+        r"jenem|jener|nächste[nrsm]?|"
+        r"folgende[nrsm]?|andere[nrsm]?|selben|ganze[nrsm]?|letzte[nrsm]?|zwei|drei|vier|fünf|"
+        r"einige[nrsm]?|wenige[nrsm]?) (?:\w+ )?"
+        r"(?:morgens?|vormittags?|mittags?|nachmittags?|abends?|nachts?|mitternacht|tag(?:e[sn]?)?|"
+        r"wochen?|monate?n?|jahre?n?|"
+        r"stunden?|minuten?|frühlings?|sommers?|herbst(?:es)?|winters?|dämmerung|sonnenaufgang|"
+        r"sonnenuntergang|sonntags?|montags?|"
+        r"dienstags?|mittwochs?|donnerstags?|freitags?|samstags?)\b|\b(?:tags darauf|tags zuvor|"
+        r"morgen früh|heute|gestern|"
         r"später|mitternacht)\b"
     ),
     "fr": (
-        r"\b(?:le|la|les|ce|cette|un|une|au|à|dès|vers|chaque|après|avant|pendant|deux|trois|quatre|quelques|plusieurs|ces) (?:\w+ )?"
-        r"(?:matin(?:ée)?|midi|après-midi|soir(?:ée)?|nuit|minuit|aube|aurore|crépuscule|jours?|journée|lendemain|semaines?|mois|"
-        r"ans|années?|heures?|minutes?|printemps|été|automne|hiver|dimanche|lundi|mardi|mercredi|jeudi|vendredi|samedi|veille)\b|"
+        r"\b(?:le|la|les|ce|cette|un|une|au|à|dès|vers|chaque|après|avant|pendant|deux|trois|quatre|"
+        r"quelques|plusieurs|ces) (?:\w+ )?"
+        r"(?:matin(?:ée)?|midi|après-midi|soir(?:ée)?|nuit|minuit|aube|aurore|crépuscule|jours?|"
+        r"journée|lendemain|semaines?|mois|"
+        r"ans|années?|heures?|minutes?|printemps|été|automne|hiver|dimanche|lundi|mardi|mercredi|"
+        r"jeudi|vendredi|samedi|veille)\b|"
         r"\bl['’](?:aube|aurore|été|automne|hiver|après-midi|année)\b|\b(?:plus tard|demain|hier|le lendemain|minuit)\b"
     ),
     "es": (
-        r"\b(?:el|la|los|las|al|a la|del|de la|una|un|aquella?|aquel|esa|ese|esta|este|cada|por la|dos|tres|cuatro|cinco|pocos|"
-        r"pocas|algunos|algunas|varios|unos|unas|media) (?:\w+ )?(?:mañana|mediodía|tarde|noche|medianoche|madrugada|amanecer|alba|"
-        r"anochecer|atardecer|crepúsculo|días?|semanas?|mes(?:es)?|años?|horas?|minutos?|primavera|verano|otoño|invierno|domingo|"
-        r"lunes|martes|miércoles|jueves|viernes|sábado|víspera)\b|\b(?:más tarde|al (?:otro )?día siguiente|al cabo de|ayer|"
+        r"\b(?:el|la|los|las|al|a la|del|de la|una|un|aquella?|aquel|esa|ese|esta|este|cada|por la|"
+        r"dos|tres|cuatro|cinco|pocos|"
+        r"pocas|algunos|algunas|varios|unos|unas|media) (?:\w+ )?(?:mañana|mediodía|tarde|noche|"
+        r"medianoche|madrugada|amanecer|alba|"
+        r"anochecer|atardecer|crepúsculo|días?|semanas?|mes(?:es)?|años?|horas?|minutos?|primavera|"
+        r"verano|otoño|invierno|domingo|"
+        r"lunes|martes|miércoles|jueves|viernes|sábado|víspera)\b|\b(?:más tarde|"
+        r"al (?:otro )?día siguiente|al cabo de|ayer|"
         r"anoche|han (?:corrido|pasado)|pasaron)\b"
     ),
     "it": (
-        r"\b(?:il|la|le|lo|i|gli|un|una|al|alla|nel|nella|quel|quella|quello|questa|ogni|di|dopo|due|tre|quattro|pochi|poche|"
-        r"qualche|verso) (?:\w+ )?(?:mattin[aeo]|mezzogiorno|pomeriggio|ser[ae]|nott[ei]|mezzanotte|tramonto|giorn[oi]|settiman[ae]|"
-        r"mes[ei]|ann[oi]|or[ae]|minut[oi]|primavera|estate|autunno|inverno|domenica|lunedì|martedì|mercoledì|giovedì|venerdì|"
+        r"\b(?:il|la|le|lo|i|gli|un|una|al|alla|nel|nella|quel|quella|quello|questa|ogni|di|dopo|due|"
+        r"tre|quattro|pochi|poche|"
+        r"qualche|verso) (?:\w+ )?(?:mattin[aeo]|mezzogiorno|pomeriggio|ser[ae]|nott[ei]|mezzanotte|"
+        r"tramonto|giorn[oi]|settiman[ae]|"
+        r"mes[ei]|ann[oi]|or[ae]|minut[oi]|primavera|estate|autunno|inverno|domenica|lunedì|martedì|"
+        r"mercoledì|giovedì|venerdì|"
         r"sabato|vigilia)\b|\ball['’](?:alba|indomani)\b|\b(?:più tardi|domani|ieri|l['’]indomani|il giorno dopo)\b"
     ),
     "pt": (
-        r"\b(?:o|a|os|as|no|na|ao|à|um|uma|naquel[ea]|aquel[ea]|ness[ea]|nest[ea]|cada|de|depois|dois|duas|três|quatro|poucos|"
-        r"poucas|alguns|algumas|toda) (?:\w+ )?(?:manhã|meio-dia|tarde|noite|meia-noite|madrugada|amanhecer|anoitecer|entardecer|"
-        r"dias?|semanas?|m[eê]s(?:es)?|anos?|horas?|minutos?|primavera|verão|outono|inverno|domingo|segunda|sexta|sábado|véspera)"
+        r"\b(?:o|a|os|as|no|na|ao|à|um|uma|naquel[ea]|aquel[ea]|ness[ea]|nest[ea]|cada|de|depois|dois|"
+        r"duas|três|quatro|poucos|"
+        r"poucas|alguns|algumas|toda) (?:\w+ )?(?:manhã|meio-dia|tarde|noite|meia-noite|madrugada|"
+        r"amanhecer|anoitecer|entardecer|"
+        r"dias?|semanas?|m[eê]s(?:es)?|anos?|horas?|minutos?|primavera|verão|outono|inverno|domingo|"
+        r"segunda|sexta|sábado|véspera)"
         r"\b|\b(?:mais tarde|no dia seguinte|amanhã|ontem)\b"
     ),
     "ru": (
-        r"\b(?:на следующ\w+|на друго\w+|следующ\w+|одн\w+|эт\w+|т\w{1,2}|ранн\w+|поздн\w+|кажд\w+|через|спустя|в|к|до|под|"
-        r"несколько|дв\w|тр\w+) (?:\w+ )?(?:утр\w+|полд\w+|вечер\w*|ноч\w+|полноч\w*|рассвет\w*|закат\w*|сумер\w+|дн\w+|день|"
-        r"недел\w+|месяц\w*|год\w*|лет|час\w*|минут\w*|весн\w+|лет\w+|осен\w+|зим\w+)\b|\b(?:утром|вечером|ночью|днём|днем|"
+        r"\b(?:на следующ\w+|на друго\w+|следующ\w+|одн\w+|эт\w+|т\w{1,2}|ранн\w+|поздн\w+|кажд\w+|"
+        r"через|спустя|в|к|до|под|"
+        r"несколько|дв\w|тр\w+) (?:\w+ )?(?:утр\w+|полд\w+|вечер\w*|ноч\w+|полноч\w*|рассвет\w*|"
+        r"закат\w*|сумер\w+|дн\w+|день|"
+        r"недел\w+|месяц\w*|год\w*|лет|час\w*|минут\w*|весн\w+|лет\w+|осен\w+|зим\w+)\b|\b(?:утром|"
+        r"вечером|ночью|днём|днем|"
         r"назавтра|наутро|завтра|вчера|полночь|на рассвете|позже)\b"
     ),
     "tr": (
-        r"\b(?:ertesi|o|bir|bu|her|ilk|son|iki|üç|dört|beş|birkaç|önceki|sonraki) (?:\w+ )?(?:sabah\w*|öğle\w*|akşam\w*|gece\w*|"
-        r"gün\w*|hafta\w*|ay|yıl\w*|saat\w*|dakika\w*|bahar\w*|yaz|sonbahar|kış\w*)\b|\b(?:sabahleyin|akşamleyin|geceleyin|"
+        r"\b(?:ertesi|o|bir|bu|her|ilk|son|iki|üç|dört|beş|birkaç|önceki|"
+        r"sonraki) (?:\w+ )?(?:sabah\w*|öğle\w*|akşam\w*|gece\w*|"
+        r"gün\w*|hafta\w*|ay|yıl\w*|saat\w*|dakika\w*|bahar\w*|yaz|sonbahar|kış\w*)\b|\b(?:sabahleyin|"
+        r"akşamleyin|geceleyin|"
         r"şafakta|gece yarısı|yarın|dün|sabah|daha sonra)\b|\b(?:gün|saat|yıl|ay|hafta|dakika) sonra\b"
     ),
     "ar": (
-        r"(?:في|وفي|ذات|بعد|وبعد|قبل|منذ|كل|عند|وعند) (?:\S+ )?(?:ال)?(?:صباح|ظهر|ظهيرة|عصر|مساء|ليل|ليلة|منتصف|فجر|غروب|شروق|"
-        r"يوم|أيام|الأيام|أسبوع|أسابيع|شهر|أشهر|شهور|سنة|سنوات|سنين|عام|أعوام|ساعة|ساعات|دقائق|ربيع|صيف|خريف|شتاء|غد)\b|"
+        r"(?:في|وفي|ذات|بعد|وبعد|قبل|منذ|كل|عند|وعند) (?:\S+ )?(?:ال)?(?:صباح|ظهر|ظهيرة|عصر|مساء|ليل|"
+        r"ليلة|منتصف|فجر|غروب|شروق|"
+        r"يوم|أيام|الأيام|أسبوع|أسابيع|شهر|أشهر|شهور|سنة|سنوات|سنين|عام|أعوام|ساعة|ساعات|دقائق|ربيع|"
+        r"صيف|خريف|شتاء|غد)\b|"
         r"\b(?:صباحا|صباحاً|مساء|مساءً|ليلا|ليلاً|غدا|غداً|أمس|اليوم التالي|منتصف الليل)\b"
     ),
     "hi": (
-        r"(?:अगले|अगली|दूसरे|उस|उसी|एक|इस|हर|रोज़?|कुछ|कई|दो|तीन|चार|पाँच|पिछले|उन) (?:\S+ )?(?:सुबह|सवेरे|दोपहर|शाम|रात|दिनों?|"
-        r"सप्ताह|हफ़्ते|हफ्ते|महीने|महीनों|साल|सालों|वर्षों?|घंटे|घंटों|मिनट|देर|पल|बार|समय)|(?:के|थोड़ी देर) बाद|आधी रात|भोर|"
+        r"(?:अगले|अगली|दूसरे|उस|उसी|एक|इस|हर|रोज़?|कुछ|कई|दो|तीन|चार|पाँच|पिछले|उन) (?:\S+ )?(?:सुबह|"
+        r"सवेरे|दोपहर|शाम|रात|दिनों?|"
+        r"सप्ताह|हफ़्ते|हफ्ते|महीने|महीनों|साल|सालों|वर्षों?|घंटे|घंटों|मिनट|देर|पल|बार|समय)|(?:के|"
+        r"थोड़ी देर) बाद|आधी रात|भोर|"
         r"सुबह-सुबह|कल सुबह|सुबह होते|रात को|शाम को|दिन भर"
     ),
     "zh": (
-        r"(?:第[二三四五六七八九十两]|次|翌|隔|当|當|那|这|這|每|同|前|后|後|有一)(?:一)?(?:天|日|夜|晚|早|晨|年|月|周|星期)(?:早上|早晨|晚上|清晨|"
-        r"傍晚|夜里|夜|晚|早)?|[一二两三四五六七八九十几数半]+(?:个|個)?(?:天|日|夜|年|月|周|星期|小时|小時|分钟|分鐘|时辰)(?:之)?(?:后|後|以后|过去|以前)|"
-        r"(?:清晨|早晨|早上|上午|中午|正午|下午|傍晚|黄昏|黃昏|晚上|夜晚|夜里|半夜|深夜|午夜|黎明|天亮|天黑|日落|次早|是夜|当晚|當晚|翌日|明天|昨天|"
+        r"(?:第[二三四五六七八九十两]|次|翌|隔|当|當|那|这|這|每|同|前|后|後|有一)(?:一)?(?:天|日|夜|"
+        r"晚|早|晨|年|月|周|星期)(?:早上|早晨|晚上|清晨|"
+        r"傍晚|夜里|夜|晚|早)?|[一二两三四五六七八九十几数半]+(?:个|個)?(?:天|日|夜|年|月|周|星期|"
+        r"小时|小時|分钟|分鐘|时辰)(?:之)?(?:后|後|以后|过去|以前)|"
+        r"(?:清晨|早晨|早上|上午|中午|正午|下午|傍晚|黄昏|黃昏|晚上|夜晚|夜里|半夜|深夜|午夜|黎明|"
+        r"天亮|天黑|日落|次早|是夜|当晚|當晚|翌日|明天|昨天|"
         r"春天|夏天|秋天|冬天|有一次|有一天|一天|后来|後來|不久|从此)"
     ),
     "ja": (
-        r"(?:翌日|翌朝|次の日|次の朝|つぎの日|そのあくる日|あくる日|あくる朝|その日|その夜|その晩|ある日|ある朝|ある晩|ある夜|或日|或秋|"
-        r"[一二三四五六七八九十数何]+(?:日|年|月|週間|か月|時間|分)(?:ほど)?(?:後|のち|たって|たつと|たった|して)|朝|昼|夕方|夕暮れ|夜|晩|真夜中|明け方|夜明け|"
+        r"(?:翌日|翌朝|次の日|次の朝|つぎの日|そのあくる日|あくる日|あくる朝|その日|その夜|その晩|"
+        r"ある日|ある朝|ある晩|ある夜|或日|或秋|"
+        r"[一二三四五六七八九十数何]+(?:日|年|月|週間|か月|時間|分)(?:ほど)?(?:後|のち|たって|たつと|"
+        r"たった|して)|朝|昼|夕方|夕暮れ|夜|晩|真夜中|明け方|夜明け|"
         r"まもなく|しばらく(?:する|し)|やがて|そのうち|半時間|数日|つぎの|月夜|春|夏|秋|冬)"
     ),
     "ko": (
-        r"(?:다음|이튿|그|어느|어떤|매일|며칠|한|두|세|몇|오늘|그날|지난) ?(?:날|아침|저녁|밤|오후|해|주|달|년|시간|분|봄|여름|가을|겨울)|(?:아침|점심|저녁|한밤중|"
-        r"새벽|자정|오후|오전|해질녘|밤)(?:에|이|마다)?|(?:년|달|일|시간|분|주|날) ?(?:후|뒤|동안|이 지나|쯤)|얼마 (?:후|뒤)|잠시 후|나중에"
+        r"(?:다음|이튿|그|어느|어떤|매일|며칠|한|두|세|몇|오늘|그날|지난) ?(?:날|아침|저녁|밤|오후|해|"
+        r"주|달|년|시간|분|봄|여름|가을|겨울)|(?:아침|점심|저녁|한밤중|"
+        r"새벽|자정|오후|오전|해질녘|밤)(?:에|이|마다)?|(?:년|달|일|시간|분|주|날) ?(?:후|뒤|동안|"
+        r"이 지나|쯤)|얼마 (?:후|뒤)|잠시 후|나중에"
     ),
 }
 
 # Words that open a step in the telling: "meanwhile", "as soon as".
 TIME_OPENERS: dict[str, str] = {
     "en": (
-        r"(?:and |but |so )?(?:meanwhile|afterwards?|later|at last|at length|finally|presently|soon|then|when|once|since|"
-        r"eventually|after|before|until|while|as soon as|by the time|it was|there was|for (?:a|some|several|the|two|three|"
+        r"(?:and |but |so )?(?:meanwhile|afterwards?|later|at last|at length|finally|presently|soon|"
+        r"then|when|once|since|"
+        r"eventually|after|before|until|while|as soon as|by the time|it was|there was|for (?:a|some|"
+        r"several|the|two|three|"
         r"many)|during|now|suddenly|all at once|an hour|in the|at the|on the|outside|inside|back)\b"
     ),
     "de": (
-        r"(?:und |aber )?(?:inzwischen|unterdessen|danach|darauf|später|endlich|schließlich|bald|dann|als|nachdem|bevor|"
+        r"(?:und |aber )?(?:inzwischen|unterdessen|danach|darauf|später|endlich|schließlich|bald|dann|"
+        r"als|nachdem|bevor|"
         r"während|sobald|kaum|es war|plötzlich|seit|nun|da|einmal|draußen)\b"
     ),
     "fr": (
-        r"(?:et |mais )?(?:cependant|pendant|ensuite|puis|enfin|bientôt|quand|lorsque|après|avant|depuis|dès que|à peine|"
+        r"(?:et |mais )?(?:cependant|pendant|ensuite|puis|enfin|bientôt|quand|lorsque|après|avant|"
+        r"depuis|dès que|à peine|"
         r"soudain|tout à coup|c['’]était|il était|comme|maintenant|aussitôt|peu à peu|une fois|dehors)\b"
     ),
     "es": (
-        r"(?:y |pero )?(?:mientras|después|luego|entonces|por fin|finalmente|al fin|pronto|cuando|antes|desde|apenas|de "
+        r"(?:y |pero )?(?:mientras|después|luego|entonces|por fin|finalmente|al fin|pronto|cuando|"
+        r"antes|desde|apenas|de "
         r"repente|de pronto|era|había|al cabo|ahora|ya|una vez|un día|dentro de|tras|poco)\b"
     ),
     "it": (
@@ -163,18 +204,31 @@ TIME_OPENERS: dict[str, str] = {
         r"all['’]improvviso|era|c['’]era|ora|una volta|fuori)\b"
     ),
     "pt": (
-        r"(?:e |mas )?(?:enquanto|entretanto|depois|então|por fim|finalmente|logo|quando|antes|desde|mal|de repente|era|"
+        r"(?:e |mas )?(?:enquanto|entretanto|depois|então|por fim|finalmente|logo|quando|antes|desde|"
+        r"mal|de repente|era|"
         r"havia|agora|uma vez|lá fora)\b"
     ),
     "ru": (
         r"(?:и |а |но )?(?:тем временем|между тем|потом|затем|наконец|вскоре|скоро|когда|после|прежде|пока|едва|вдруг|"
         r"был[ао]?|теперь|однажды|как только|с тех пор|тогда)\b"
     ),
-    "tr": r"(?:ve |ama )?(?:bu arada|sonra|sonunda|nihayet|yakında|derken|birden|bir gün|bir zamanlar|artık|önce|o sırada)\b",
+    "tr": (
+        r"(?:ve |ama )?(?:bu arada|sonra|sonunda|nihayet|yakında|derken|birden|bir gün|bir zamanlar|artık|"
+        r"önce|o sırada)\b"
+    ),
     "ar": r"(?:و|ف)?(?:بعد|ثم|عندما|حين|حينما|لما|فلما|قبل|أخيرا|أخيراً|فجأة|بينما|كان|كانت|ذات|في|الآن|منذ|إذ)\b",
-    "hi": r"(?:और |पर |लेकिन )?(?:फिर|तब|जब|बाद|अंत में|आख़िर|आखिर|अचानक|इसी बीच|एक दिन|एक बार|अब|तभी|इतने में|थोड़ी|आगे|जैसे ही)",
-    "zh": r"(?:且说|却说|話說|话说|后来|後來|然后|然後|于是|於是|终于|終於|忽然|突然|不久|一会|这时|這時|那时|當|当|过了|過了|等到|直到|从此|原来)",
-    "ja": r"(?:そこで|それから|すると|やがて|まもなく|しばらく|とうとう|突然|ついに|そのとき|その後|むかし|昔|いま|あるとき|そのうち)",
+    "hi": (
+        r"(?:और |पर |लेकिन )?(?:फिर|तब|जब|बाद|अंत में|आख़िर|आखिर|अचानक|इसी बीच|एक दिन|एक बार|अब|तभी|"
+        r"इतने में|थोड़ी|आगे|जैसे ही)"
+    ),
+    "zh": (
+        r"(?:且说|却说|話說|话说|后来|後來|然后|然後|于是|於是|终于|終於|忽然|突然|不久|一会|这时|這時|"
+        r"那时|當|当|过了|過了|等到|直到|从此|原来)"
+    ),
+    "ja": (
+        r"(?:そこで|それから|すると|やがて|まもなく|しばらく|とうとう|突然|ついに|そのとき|その後|むかし|"
+        r"昔|いま|あるとき|そのうち)"
+    ),
     "ko": r"(?:그리고|그 ?후|그러던|마침내|드디어|곧|갑자기|그때|그 때|한편|나중에|어느|이제|결국|옛날)",
 }
 
@@ -216,14 +270,17 @@ CONNECTIVES: dict[str, str] = {
 # The commonest small words: they tell the language, and they are never names or subjects.
 STOP_WORDS: dict[str, str] = {
     "en": (
-        "the and of to a in that it is was i for on you he be with as by at have are this not but had his they from she "
+        "the and of to a in that it is was i for on you he be with as by at have are this not but had his they "
+        "from she "
         "which or we an were been has their said what there if would will all so them when who him into out could my "
         "then her me no do your up about its over did down very now just like than been any only some other how our "
-        "again where here off more can one even before after through around back against upon why yes oh well too mr mrs"
+        "again where here off more can one even before after through around back against upon why yes oh well "
+        "too mr mrs"
     ),
     "de": (
         "der die das und ist in zu den von mit sich auf für nicht ein eine als auch es an werden aus er hat dass sie "
-        "nach wird bei einer um am sind noch wie einem über einen so zum war haben nur oder aber vor zur bis mehr durch "
+        "nach wird bei einer um am sind noch wie einem über einen so zum war haben nur oder aber vor zur bis "
+        "mehr durch "
         "man sein wurde sei ich du wir ihr ihm ihn mich dir mir was wenn da dann doch schon hier ja nein kein keine im "
         "hatte waren seine ihre seiner ihrer seinen ihren diese dieser dieses wieder unter mein dein denn nun"
     ),
@@ -234,8 +291,10 @@ STOP_WORDS: dict[str, str] = {
         "mon ma mes votre notre leurs très donc alors ces dit moi toi"
     ),
     "es": (
-        "el la los las de del y que en un una a no se por con su para es al lo como más o pero sus le ya este sí porque "
-        "esta entre cuando muy sin sobre también me hasta hay donde quien desde todo nos durante todos uno les ni contra "
+        "el la los las de del y que en un una a no se por con su para es al lo como más o pero sus le ya este "
+        "sí porque "
+        "esta entre cuando muy sin sobre también me hasta hay donde quien desde todo nos durante todos uno les "
+        "ni contra "
         "otros ese eso ante ellos e esto mí antes algunos qué unos yo otro otras otra él tanto esa estos mucho quienes "
         "nada muchos cual poco ella estar estas había era fue don doña tan si mi tu te dijo"
     ),
@@ -257,27 +316,39 @@ STOP_WORDS: dict[str, str] = {
     ),
     "tr": (
         "ve bir bu da de için ile o ne çok gibi daha var kadar ama sonra olan olarak ki mi mı mu mü ben sen biz siz "
-        "onlar onu ona onun her şey değil diye dedi en ya hiç bile kendi şu böyle öyle oldu vardı yok iki ise hem çünkü "
+        "onlar onu ona onun her şey değil diye dedi en ya hiç bile kendi şu böyle öyle oldu vardı yok iki ise "
+        "hem çünkü "
         "artık nasıl neden"
     ),
     "pl": "i w nie na się że to z jest do jak ale co po tak za od go czy był już o jej tylko jego przez był była był",
     "nl": "de het een en van in is dat op te zijn met voor niet aan er om ook als dan maar bij hij zij was haar zich",
     "sv": "och att det i en som är av för på med den till han var inte om hon ett men sig jag så från hade de",
     "ar": (
-        "في من على إلى أن ما لا هو هي كان كانت هذا هذه ذلك تلك التي الذي عن مع إن قد لم ثم أو و كل بعد قبل عند بين حتى إذا "
-        "لو له لها لهم به بها فيه فيها منه منها عليه عليها إليه إليها لك لي بل غير أي يا كما لقد فقد وقد ولا وما فلما لما الذين "
+        "في من على إلى أن ما لا هو هي كان كانت هذا هذه ذلك تلك التي الذي عن مع إن قد لم ثم أو و كل بعد قبل عند "
+        "بين حتى إذا "
+        "لو له لها لهم به بها فيه فيها منه منها عليه عليها إليه إليها لك لي بل غير أي يا كما لقد فقد وقد ولا "
+        "وما فلما لما الذين "
         "وهو وهي أما إلا أنت أنا نحن هم قال قالت فقال"
     ),
     "hi": (
-        "के में की है से को और का एक पर ने हैं भी यह वह था थी थे तो ही कि हो कर लिए नहीं इस उस जो कुछ अपने अपनी अपना गया "
-        "गई गए सब क्या या तक जब तब फिर बहुत साथ बाद वे ये मैं तुम हम आप उसे उसने उन मुझे अब रहा रही रहे करने कहा सकता कोई किसी"
+        "के में की है से को और का एक पर ने हैं भी यह वह था थी थे तो ही कि हो कर लिए नहीं इस उस जो कुछ अपने अपनी "
+        "अपना गया "
+        "गई गए सब क्या या तक जब तब फिर बहुत साथ बाद वे ये मैं तुम हम आप उसे उसने उन मुझे अब रहा रही रहे करने "
+        "कहा सकता कोई किसी"
     ),
     "zh": (
         "他们 我们 你们 她们 它们 自己 什么 这个 那个 一个 没有 不是 就是 可以 这样 那样 怎么 因为 所以 但是 于是 然后 "
-        "大家 有人 众人 这时 那时 现在 时候 起来 出来 知道 看见 二人 三人 左右 其人 先生 又 便 却 都 也 只 忙 笑 就 大 因 急 遂 乃"
+        "大家 有人 众人 这时 那时 现在 时候 起来 出来 知道 看见 二人 三人 左右 其人 先生 又 便 却 都 也 只 忙 "
+        "笑 就 大 因 急 遂 乃"
     ),
-    "ja": "それ これ あれ どれ そこ ここ あそこ どこ だれ 誰 みんな 自分 何 私 彼 彼女 彼ら 今 時 人 もの こと とき ところ そう",
-    "ko": "그 그는 그가 그의 그녀 그것 이것 저것 우리 나 너 저 그들 그들은 것 수 때 안 더 또 다 모두 사람 아무 누가 누구 무엇 왜 여기 거기",
+    "ja": (
+        "それ これ あれ どれ そこ ここ あそこ どこ だれ 誰 みんな 自分 何 私 彼 彼女 彼ら 今 時 人 もの こと "
+        "とき ところ そう"
+    ),
+    "ko": (
+        "그 그는 그가 그의 그녀 그것 이것 저것 우리 나 너 저 그들 그들은 것 수 때 안 더 또 다 모두 사람 아무 "
+        "누가 누구 무엇 왜 여기 거기"
+    ),
 }
 
 # --- Places ----------------------------------------------------------------------------------------------------
@@ -312,32 +383,45 @@ PLACES: dict[str, dict[str, str]] = {
             "ospedale teatro tempio faro"
         ),
         "pt": (
-            "quarto cozinha casa casas cabana sala salão porão sótão escritório apartamento loja escola igreja estalagem "
+            "quarto cozinha casa casas cabana sala salão porão sótão escritório apartamento loja escola igreja "
+            "estalagem "
             "taverna prisão cela corredor escada* celeiro oficina biblioteca moinho hospital teatro templo farol"
         ),
         "ru": (
-            "комнат* кухн* дом дома доме домой дому избушк* изба избе избу хижин* зал зале зала подвал* чердак* кабинет* "
-            "квартир* лавк* магазин* школ* церк* трактир* тюрьм* коридор* лестниц* сарай* мастерск* библиотек* мельниц* "
+            "комнат* кухн* дом дома доме домой дому избушк* изба избе избу хижин* зал зале зала подвал* чердак* "
+            "кабинет* "
+            "квартир* лавк* магазин* школ* церк* трактир* тюрьм* коридор* лестниц* сарай* мастерск* библиотек* "
+            "мельниц* "
             "больниц* театр* храм* спальн*"
         ),
         "tr": (
-            "oda* mutfa* ev evde eve evi evin evine evinde evden kulübe* salon* bodrum* tavan_arası ofis* daire* dükkan* dükkân* "
+            "oda* mutfa* ev evde eve evi evin evine evinde evden kulübe* salon* bodrum* tavan_arası ofis* "
+            "daire* dükkan* dükkân* "
             "okul* kilise* cami* han hanın hapishane* koridor* merdiven* ahır* atölye* kütüphane* değirmen* hastane*"
         ),
         "ar": (
-            "غرفة غرفته غرفتها مطبخ بيت بيته بيتها بيوت منزل منزله منزلها دار داره كوخ قاعة قبو مكتب شقة دكان متجر مدرسة كنيسة مسجد "
+            "غرفة غرفته غرفتها مطبخ بيت بيته بيتها بيوت منزل منزله منزلها دار داره كوخ قاعة قبو مكتب شقة دكان "
+            "متجر مدرسة كنيسة مسجد "
             "معبد سجن زنزانة ممر سلم مخزن مكتبة طاحونة مستشفى"
         ),
         "hi": (
-            "कमरा कमरे रसोई घर मकान झोंपड़ी झोपड़ी हॉल तहखाना दफ़्तर दफ्तर दुकान स्कूल पाठशाला विद्यालय मंदिर मस्जिद जेल गलियारा सीढ़ियाँ "
+            "कमरा कमरे रसोई घर मकान झोंपड़ी झोपड़ी हॉल तहखाना दफ़्तर दफ्तर दुकान स्कूल पाठशाला विद्यालय मंदिर "
+            "मस्जिद जेल गलियारा सीढ़ियाँ "
             "अस्पताल पुस्तकालय चक्की"
         ),
         "zh": (
-            "房间 房間 屋里 屋裡 屋内 厨房 廚房 家里 家裡 家中 小屋 茅屋 大厅 大廳 客厅 客廳 地下室 阁楼 办公室 商店 店里 学校 學校 教室 教堂 寺庙 庙里 客栈 酒馆 监狱 牢房 走廊 楼梯 "
+            "房间 房間 屋里 屋裡 屋内 厨房 廚房 家里 家裡 家中 小屋 茅屋 大厅 大廳 客厅 客廳 地下室 阁楼 办公室 "
+            "商店 店里 学校 學校 教室 教堂 寺庙 庙里 客栈 酒馆 监狱 牢房 走廊 楼梯 "
             "图书馆 医院 帐中 堂上 府中"
         ),
-        "ja": "部屋 台所 家の中 小屋 広間 地下室 屋根裏 事務所 店の 学校 教室 教会 お寺 宿屋 酒場 牢屋 廊下 階段 納屋 図書館 病院 うち 物置",
-        "ko": "방 방에 방안 부엌 집 집에 집으로 오두막 거실 지하실 다락 사무실 가게 학교 교실 교회 절에 여관 감옥 복도 계단 도서관 병원",
+        "ja": (
+            "部屋 台所 家の中 小屋 広間 地下室 屋根裏 事務所 店の 学校 教室 教会 お寺 宿屋 酒場 牢屋 廊下 階段 "
+            "納屋 図書館 病院 うち 物置"
+        ),
+        "ko": (
+            "방 방에 방안 부엌 집 집에 집으로 오두막 거실 지하실 다락 사무실 가게 학교 교실 교회 절에 여관 감옥 "
+            "복도 계단 도서관 병원"
+        ),
     },
     "forest": {
         "en": "forest* wood woods woodland* jungle* grove* thicket* trees copse rainforest*",
@@ -1224,7 +1308,8 @@ SPEECH_VERBS: dict[str, str] = {
     "it": "disse dice chiese domandò rispose gridò mormorò esclamò sussurrò aggiunse pensò fece",
     "pt": "disse diz perguntou respondeu gritou murmurou exclamou sussurrou acrescentou pensou",
     "ru": (
-        "сказал сказала говорит говорил говорила спросил спросила ответил ответила крикнул крикнула прошептал прошептала "
+        "сказал сказала говорит говорил говорила спросил спросила ответил ответила крикнул крикнула прошептал "
+        "прошептала "
         "подумал подумала воскликнул воскликнула закричал закричала"
     ),
     "tr": "dedi sordu bağırdı fısıldadı cevapladı yanıtladı söyledi diye düşündü seslendi",
@@ -1239,12 +1324,14 @@ SPEECH_VERBS: dict[str, str] = {
 ACTING: dict[str, str] = {
     "en": (
         r"(?:\w{2,}ed|was|had|is|has|found|saw|went|ran|came|took|knew|felt|thought|sat|stood|lay|held|made|gave|got|"
-        r"heard|kept|left|let|put|began|fell|spoke|told|woke|rose|wore|bit|blew|broke|built|bought|brought|caught|chose|"
+        r"heard|kept|left|let|put|began|fell|spoke|told|woke|rose|wore|bit|blew|broke|built|bought|"
+        r"brought|caught|chose|"
         r"climbs?|could|would|did|drew|drove|ate|flew|forgot|grew|hid|led|leapt|lit|lost|met|read|rode|sang|shook|"
         r"slept|slid|spent|swam|swung|threw|turns|walks|looks|runs|goes|comes|sees|smiles|opens|lived|lives|won|wept)\b"
     ),
     "de": (
-        r"(?:\w{2,}(?:te|ten)|war|hatte|ging|kam|sah|lief|saß|stand|lag|nahm|gab|fand|hielt|blieb|ließ|rief|sprach|trat|"
+        r"(?:\w{2,}(?:te|ten)|war|hatte|ging|kam|sah|lief|saß|stand|lag|nahm|gab|fand|hielt|blieb|"
+        r"ließ|rief|sprach|trat|"
         r"fiel|schrieb|schlief|trug|ist|hat|geht|kommt|sieht|wurde|wusste|dachte)\b"
     ),
     "fr": (
@@ -1260,7 +1347,8 @@ ACTING: dict[str, str] = {
 PERSON_TITLES: dict[str, str] = {
     "en": (
         "mr mrs ms miss dr doctor sir lady lord captain colonel general major sergeant lieutenant professor king queen "
-        "prince princess uncle aunt father mother brother sister old young little grandma grandpa inspector judge saint "
+        "prince princess uncle aunt father mother brother sister old young little grandma grandpa inspector "
+        "judge saint "
         "master mistress madame count countess baron duke emperor"
     ),
     "de": (
@@ -1300,15 +1388,18 @@ NOT_NAMES: dict[str, str] = {
         "god lord sir madam mister english french german american british indian chinese european african spanish "
         "italian russian roman greek sunday monday tuesday wednesday thursday friday saturday january february march "
         "april may june july august september october november december christmas easter i'm i'll i've i'd it's that's "
-        "don't chapter part book act scene page int ext okay ok please thank thanks hello goodbye good come go look stop "
+        "don't chapter part book act scene page int ext okay ok please thank thanks hello goodbye good come go "
+        "look stop "
         "wait earth mars venus moon sun north south east west every each another many most something everyone nobody "
         "everything nothing somebody someone anyone maybe perhaps let one two three four five six seven eight nine ten "
-        "first last next finally suddenly later soon meanwhile today tomorrow yesterday tonight never always once there "
+        "first last next finally suddenly later soon meanwhile today tomorrow yesterday tonight never always "
+        "once there "
         "then this these those both such half none several few much dear ah oh hey hi ha hm hmm ugh alas"
     ),
     "de": (
         "gott herr frau montag dienstag mittwoch donnerstag freitag samstag sonntag januar februar märz april mai juni "
-        "juli august september oktober november dezember kapitel szene akt teil mutter vater danach plötzlich dort bald "
+        "juli august september oktober november dezember kapitel szene akt teil mutter vater danach plötzlich "
+        "dort bald "
         "endlich jetzt heute morgen gestern alle niemand etwas jemand nichts manchmal vielleicht"
     ),
     "fr": (
@@ -1321,19 +1412,29 @@ NOT_NAMES: dict[str, str] = {
     "ru": "бог господи боже глава сцена действие все никто ничего потом тогда теперь вдруг наконец однажды",
     "tr": "allah tanrı bölüm perde sahne herkes hiç kimse sonra şimdi birden",
     "ar": (
-        "له لها لهم لي لك لنا أن إن إنه إنها يا نعم لا ما من في على هذا هذه ذلك الملك الرجل المرأة الولد أحد أحدهم كل بعض "
+        "له لها لهم لي لك لنا أن إن إنه إنها يا نعم لا ما من في على هذا هذه ذلك الملك الرجل المرأة الولد أحد "
+        "أحدهم كل بعض "
         "هو هي قد فقد كيف لماذا متى أين الذي التي عنه منه عليه به بها أما وأما لأن كان ثم حتى بل إلا"
     ),
     "hi": (
-        "उस उसने मैं मैंने तुम तुमने हम हमने सब सबने किसी किसीने जिस जिसने वह वे उन उन्होंने आप आपने लोगों बच्चों सभी दोनों एक इस इन कोई "
+        "उस उसने मैं मैंने तुम तुमने हम हमने सब सबने किसी किसीने जिस जिसने वह वे उन उन्होंने आप आपने लोगों "
+        "बच्चों सभी दोनों एक इस इन कोई "
         "माँ पिता ही भी और तो फिर उनमें"
     ),
     "zh": (
-        "他们 我们 你们 她们 它们 自己 众人 大家 有人 人们 一个 这个 那个 只见 却说 且说 原来 于是 然后 忽然 不知 如此 又 "
-        "大叫 大笑 大怒 大喜 此人 其人 二人 三人 一人 某 之 听说 据说 难道 知道 味道 街道 地道 一道 学问 叔叔 妈妈 爸爸 孩子 男孩 女孩 老人 使者 左右"
+        "他们 我们 你们 她们 它们 自己 众人 大家 有人 人们 一个 这个 那个 只见 却说 且说 原来 于是 然后 忽然 "
+        "不知 如此 又 "
+        "大叫 大笑 大怒 大喜 此人 其人 二人 三人 一人 某 之 听说 据说 难道 知道 味道 街道 地道 一道 学问 叔叔 "
+        "妈妈 爸爸 孩子 男孩 女孩 老人 使者 左右"
     ),
-    "ja": "それ これ あれ そこ ここ だれ みんな 自分 わたし ぼく おれ きみ あなた もの こと とき ところ それから そして でも しかし すると そこで むかし つぎ",
-    "ko": "그 그녀 그들 나 너 우리 저 누구 이것 그것 저것 사람 사람들 모두 아이 아이들 것 때 날 말 집 어느날 하루 이야기 하지만 그리고 그러나 오늘 여기 거기 지금",
+    "ja": (
+        "それ これ あれ そこ ここ だれ みんな 自分 わたし ぼく おれ きみ あなた もの こと とき ところ それから "
+        "そして でも しかし すると そこで むかし つぎ"
+    ),
+    "ko": (
+        "그 그녀 그들 나 너 우리 저 누구 이것 그것 저것 사람 사람들 모두 아이 아이들 것 때 날 말 집 어느날 하루 "
+        "이야기 하지만 그리고 그러나 오늘 여기 거기 지금"
+    ),
 }
 
 # Articles and the like: they end the name of a place on its left.
