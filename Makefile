@@ -16,7 +16,7 @@ check: .venv/dev-ready
 	scripts/check
 
 demo: .venv/run-ready
-	.venv/bin/python scripts/demo
+	.venv/bin/python scripts/demo.py
 
 bench: .venv/dev-ready
 	.venv/bin/python -m benchmarks.run
