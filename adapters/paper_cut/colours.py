@@ -124,7 +124,7 @@ def light_of(*, time: str, weather: str, mood: str, media: str) -> Light:
     saturation, contrast = MEDIA[media]
     night = time == "night"
     if night:
-        grey, share = multiply(grey, "#46507a"), share * 0.8
+        grey, share, left = multiply(grey, "#46507a"), share * 0.8, max(left, 0.86)
     elif time in ("evening", "dawn"):
         grey, share = multiply(grey, mix(lamp, "#ffffff", 0.4)), share * 0.75
     sky = (top, middle, low)

@@ -18,6 +18,7 @@ from adapters.paper_cut.words import (
     LIKELY_HIM,
     MARKS,
     PEOPLE,
+    PEOPLE_NAMED_LIKE_BIRDS,
     first_of,
     words_of,
 )
@@ -62,8 +63,8 @@ def look_of(name: str, appearance: str, story_seed: int) -> Look:
     """The look of a name: what the appearance says, and for the rest a choice that the name and the story fix."""
     rng = random.Random(f"look:{story_seed}:{name.casefold()}")  # noqa: S311 - a choice of colours
     said, called = words_of(appearance), words_of(name)
-    kind = first_of(ANIMALS, called) or first_of(ANIMALS, said[:14]) or "person"
     age = first_of(PEOPLE, called) or first_of(PEOPLE, said) or ""
+    kind = _kind(called, said)
     her = "her" in age or (not age.startswith("him") and _sounds_like_her(name, rng))
     age_only = age.split("-")[-1] if age else rng.choice(("child", "adult", "adult", "adult"))
     cloth = _said_colour(said, GARMENTS) or rng.choice(CLOTH)
@@ -588,6 +589,13 @@ def size_of(look: Look) -> float:
 
 
 # --- What the appearance says ----------------------------------------------------------------------------------
+
+
+def _kind(called: list[str], said: list[str]) -> str:
+    """The animal a name or an appearance names; Captain Wren and Robin are people."""
+    titled = [first_of(PEOPLE, [word]) for word in called[:-1] if word not in ("mr", "mrs", "little", "old", "young")]
+    named = None if any(titled) else first_of(ANIMALS, [word for word in called if word not in PEOPLE_NAMED_LIKE_BIRDS])
+    return named or first_of(ANIMALS, said[:14]) or "person"
 
 
 def _sounds_like_her(name: str, rng: random.Random) -> bool:

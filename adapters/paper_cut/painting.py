@@ -5,20 +5,31 @@ from __future__ import annotations
 import io
 import math
 import random
+from typing import TYPE_CHECKING
 
 from adapters.paper_cut.colours import darker, from_hue, light_of, lighter, mix
 from adapters.paper_cut.figures import SIZES, Look, Pose, figure, hand, look_of, size_of
-from adapters.paper_cut.paper import AREA, Canvas, Part, box, dot, rolling
+from adapters.paper_cut.paper import AREA, Canvas, Part, box, dot, poly, rolling, star
 from adapters.paper_cut.places import PAINTERS, Setting, Stage
 from adapters.paper_cut.plan import Plan, Sketch, plan_of
 from adapters.paper_cut.props import PROPS, Prop
 from adapters.paper_cut.sky import paint_lightning, paint_stars, paint_weather
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 __all__ = ["Sketch", "compose", "paint"]
 
 JPEG_QUALITY = 88
-TALL = {"cinematic": 33.0, "cartoon": 39.0, "realistic": 34.0, "artistic": 36.0}  # an adult, in hundredths of the short side
+TALL = {"cinematic": 40.0, "cartoon": 44.0, "realistic": 40.0, "artistic": 42.0}  # an adult, in hundredths of the short side
+ROUGHNESS = {"artistic": 0.2, "cartoon": 0.06, "realistic": 0.12, "cinematic": 0.12}  # how much the fibres show
+CORNERS = {"cinematic": 0.5, "realistic": 0.25}  # how dark the corners get
 NO_WEATHER = frozenset({"interior", "cave", "space", "underwater"})
+BIRDS = frozenset({"bird", "crow", "goose", "heron", "owl"})
+STOOL = (
+    Part("M-26 -34L-34 0M26 -34L34 0", None, "#6b452a", 8),
+    Part(box(-42, -44, 84, 12, 4), "#b5814f"),
+)
 STUMP = (
     Part("M-44 0Q-34 -14 -34 -40H34Q34 -14 46 0Z", "#7a5236"),
     Part(dot(0, -40, 34, 10), "#d3a872"),
@@ -34,8 +45,28 @@ def paint(sketch: Sketch) -> bytes:
     png = resvg_py.svg_to_bytes(svg_string=compose(sketch), skip_system_fonts=True)
     out = io.BytesIO()
     with Image.open(io.BytesIO(png)) as image:
-        image.convert("RGB").save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0, comment="draft:paper-cut")
+        finished(image.convert("RGB"), sketch.media).save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0, comment="draft:paper-cut")
     return out.getvalue()
+
+
+def finished(image: Image.Image, media: str) -> Image.Image:
+    """The fibres of the paper and the dark corners; Pillow does both in a tenth of the time resvg takes."""
+    from PIL import Image, ImageChops, ImageFilter
+
+    rng = random.Random("fibres")  # noqa: S311 - a texture
+    tile = Image.frombytes("L", (256, 256), rng.randbytes(65536)).filter(ImageFilter.GaussianBlur(0.8))
+    rough = ROUGHNESS.get(media, 0.3)
+    tile = tile.point([round(128 + (value - 128) * rough) for value in range(256)])
+    grain = Image.new("L", image.size)
+    for x in range(0, image.width, 256):
+        for y in range(0, image.height, 256):
+            grain.paste(tile, (x, y))
+    image = ImageChops.overlay(image, Image.merge("RGB", (grain, grain, grain)))
+    if dark := CORNERS.get(media):
+        corners = Image.radial_gradient("L").point([round(255 - dark * max(0, value - 120) ** 1.3 / 5) for value in range(256)])
+        corners = corners.resize(image.size, Image.Resampling.BILINEAR)
+        image = ImageChops.multiply(image, Image.merge("RGB", (corners, corners, corners)))
+    return image
 
 
 def compose(sketch: Sketch) -> str:
@@ -63,37 +94,74 @@ def compose(sketch: Sketch) -> str:
 
 
 def _populate(canvas: Canvas, stage: Stage, plan: Plan) -> None:
-    side = canvas.rng.choice((-1, 1))  # the landmark stands on this side, the cast on the other
+    side = canvas.rng.choice((-1, 1))  # the landmark and the things stand on this side, the cast on the other
+    props = [(name, PROPS[name]) for name in plan.props]
     _overhead(canvas, stage, plan, side)
-    by_place = {where: [PROPS[name] for name in plan.props if PROPS[name].where == where] for where in ("landmark", "ground", "hand", "sky", "water")}
-    for prop in by_place["landmark"]:
-        x = canvas.width * (0.5 + side * canvas.rng.uniform(0.26, 0.31))
-        _stand(canvas, prop, x, stage.back.at(x) + 16, depth=0.06)
-    for prop in by_place["water"]:
-        if stage.floats != "boat":
-            x = canvas.width * (0.5 + side * canvas.rng.uniform(0.12, 0.3))
-            y = canvas.height * (stage.water if stage.water is not None else stage.feet - 0.03)
-            _stand(canvas, prop, x, y, depth=0.04)
+    for name, prop in props:
+        if prop.where == "landmark":
+            _landmark(canvas, stage, name, prop, canvas.width * (0.5 + side * canvas.rng.uniform(0.24, 0.29)))
     if stage.floats == "boat":
-        _afloat(canvas, stage, plan, by_place["hand"])
+        _afloat(canvas, stage, plan, [prop for _, prop in props if prop.where == "hand"])
         return
-    for i, prop in enumerate(by_place["ground"]):
-        x = canvas.width * (0.5 + side * (0.34 if i == 0 else 0.06) * canvas.rng.uniform(0.9, 1.1))
-        _stand(canvas, prop, x, canvas.height * (stage.feet - (0.035 if i else 0.0)))
-    for i, kind in enumerate(plan.extras):
-        _pass_by(canvas, stage, kind, canvas.width * (0.5 + side * (0.16 + 0.3 * i)), canvas.height * (stage.feet + 0.035))
-    _cast(canvas, stage, plan, by_place["hand"], middle=0.5 - side * 0.16, spread=0.5)
+    held = [prop for _, prop in props if prop.where == "hand"]
+    people = sum(look.kind == "person" for look in plan.cast)
+    standing = [prop for _, prop in props if prop.where == "ground"]
+    for _, prop in props:
+        if prop.where == "water":
+            x, y = canvas.width * (0.5 + side * canvas.rng.uniform(0.1, 0.3)), canvas.height * (stage.water or stage.feet - 0.04)
+            _stand(canvas, prop, x, y, depth=0.03, scale=0.9)
+    _things(canvas, stage, plan, standing, held[people:], side)
+    alone = not standing and not held[people:] and not plan.extras
+    _cast(canvas, stage, plan, held[:people], middle=0.5 - side * (0.06 if alone else 0.17), spread=0.5)
     _front(canvas, stage)
 
 
-def _stand(canvas: Canvas, prop: Prop, x: float, y: float, *, depth: float = 0.0) -> None:
+def _landmark(canvas: Canvas, stage: Stage, name: str, prop: Prop, x: float) -> None:
+    """A building or a tree behind the cast, as high as the picture has room for."""
+    foot = stage.back.at(x) + 18
+    tall = (foot - canvas.height * 0.06) / (112 if name != "mill" else 124)
+    scale = min(_adult(canvas) * prop.size / 10000, tall)
+    if name == "lighthouse":
+        _beams(canvas, x, foot - 86 * scale)
+    canvas.foot_shadow(x, foot, 34 * scale)
+    canvas.paste(prop.cut, x, foot, scale, depth=0.05)
+
+
+def _beams(canvas: Canvas, x: float, y: float) -> None:
+    """The light of a lighthouse, to both sides."""
+    strength = 0.26 if canvas.light.night else 0.12
+    for reach, rise in ((-1.0, -0.16), (1.0, -0.07)):
+        far = x + reach * canvas.width
+        for wide in (0.16, 0.09):
+            canvas.add(poly((x, y), (far, y + canvas.height * (rise - wide)), (far, y + canvas.height * (rise + wide))), "#fff0b0", strength)
+
+
+def _things(canvas: Canvas, stage: Stage, plan: Plan, standing: list[Prop], small: list[Prop], side: int) -> None:
+    """What stands beside the cast: things, small things on a stump, animals passing by; each in a place of its own."""
+    birds = [kind for kind in plan.extras if kind in BIRDS and not stage.inside]
+    for kind in birds:
+        _flock(canvas, kind, canvas.width * (0.5 - side * 0.1))
+    beasts = [kind for kind in plan.extras if kind not in birds]
+    count = len(standing) + len(small) + len(beasts)
+    slots = [0.5 + side * (0.38 - 0.32 * (i + (0.5 if count == 1 else 0.0)) / max(count, 2)) for i in range(count)]
+    crowded = 1.0 if count < 3 else 0.84
+    for i, prop in enumerate(standing):
+        y = canvas.height * (stage.feet - 0.03 * (i % 2))
+        _stand(canvas, prop, canvas.width * slots.pop(0), y, scale=crowded)
+    for kind in beasts:
+        _pass_by(canvas, stage, kind, canvas.width * slots.pop(), canvas.height * (stage.feet + 0.02), scale=crowded)
+    for prop in small:
+        _on_stump(canvas, stage, prop, canvas.width * slots.pop(), scale=crowded)
+
+
+def _stand(canvas: Canvas, prop: Prop, x: float, y: float, *, depth: float = 0.0, scale: float = 1.0) -> None:
     """A thing on the ground, at its own size."""
-    scale = _adult(canvas) * prop.size / 100 / 100
-    if prop.where in ("ground", "landmark"):
-        canvas.foot_shadow(x, y, 40 * scale)
-    if prop.shines and (canvas.light.night or prop.where != "landmark"):
-        canvas.halo(x, y - 60 * scale, 230 * scale, "#ffcf73", 0.55)
-    canvas.paste(prop.cut, x, y, scale, depth=depth)
+    size = _adult(canvas) * prop.size / 10000 * scale
+    if prop.where == "ground":
+        canvas.foot_shadow(x, y, 40 * size)
+    if prop.shines:
+        canvas.halo(x, y - 50 * size, 170 * size, "#ffcf73", 0.9 if canvas.light.night else 0.6)
+    canvas.paste(prop.cut, x, y, size, depth=depth)
 
 
 def _adult(canvas: Canvas) -> float:
@@ -106,32 +174,34 @@ def _overhead(canvas: Canvas, stage: Stage, plan: Plan, side: int) -> None:
         return
     if "star" in plan.overhead and plan.time in ("night", "evening", "dawn"):
         x, y, r = canvas.width * (0.5 - side * 0.12), canvas.height * 0.17, canvas.unit * 6.5
-        from adapters.paper_cut.paper import star
-
         paint_stars(canvas, 50, 0.5)
-        canvas.halo(x, y, r * 4.5, "#fff0b8", 0.7)
+        canvas.halo(x, y, r * 4, "#fff0b8", 1.0)
         canvas.sheet(star(x, y, r, 5, 0.48), "#ffe27a", 0.6)
     if "lightning" in plan.overhead and plan.weather != "storm":
         paint_lightning(canvas)
     for name in plan.props:
         if PROPS[name].where == "sky":
-            x, y = canvas.width * (0.5 + side * 0.2), canvas.height * (0.34 if name != "rainbow" else 0.56)
+            x, y = canvas.width * (0.5 - side * 0.02), canvas.height * (0.38 if name != "rainbow" else 0.56)
             canvas.paste(PROPS[name].cut, x, y, _adult(canvas) * PROPS[name].size / 10000 * (2.6 if name == "rainbow" else 1.0), near=name != "rainbow")
 
 
-def _pass_by(canvas: Canvas, stage: Stage, kind: str, x: float, y: float) -> None:
-    """An animal the text names that is nobody of the cast; birds fly."""
-    look = look_of(kind, kind, 0)
-    scale = _adult(canvas) / 100 * SIZES.get(kind, 0.6) * 0.82
-    if kind in ("bird", "crow", "goose", "heron", "owl") and not stage.inside:
-        for i in range(3):
-            bx, by, s = x + 46 * i - 30, canvas.height * 0.3 - 26 * (i % 2), 15 + 3 * i
-            canvas.stroke(f"M{bx - s:.0f} {by - s * 0.4:.0f}q{s * 0.6:.0f} {-s * 0.5:.0f} {s:.0f} {s * 0.4:.0f}q{s * 0.4:.0f} {-s * 0.9:.0f} {s:.0f} {-s * 0.4:.0f}", canvas.light.near("#33303f"), 3.6)
-        return
+def _flock(canvas: Canvas, kind: str, x: float) -> None:
+    """Birds far off, three strokes of the pen."""
+    colour = canvas.light.near("#f4f1ea" if kind in ("goose", "heron") else "#33303f")
+    for i in range(4):
+        bx, by, s = x + 50 * i - 70, canvas.height * 0.3 - 24 * (i % 2) - 6 * i, 15.0 + 3 * i
+        wings = f"M{bx - s:.0f} {by - s * 0.4:.0f}q{s * 0.6:.0f} {-s * 0.5:.0f} {s:.0f} {s * 0.4:.0f}q{s * 0.4:.0f} {-s * 0.9:.0f} {s:.0f} {-s * 0.4:.0f}"
+        canvas.stroke(wings, colour, 4)
+
+
+def _pass_by(canvas: Canvas, stage: Stage, kind: str, x: float, y: float, *, scale: float) -> None:
+    """An animal the text names that is nobody of the cast."""
+    size = _adult(canvas) / 100 * SIZES.get(kind, 0.6) * 0.9 * scale
     if kind in ("fish", "whale") and stage.water is not None:
         y = canvas.height * stage.water
-    canvas.foot_shadow(x, y, 26 * scale)
-    canvas.paste(figure(look, Pose()), x, y, scale, flip=canvas.rng.random() < 0.5)
+    else:
+        canvas.foot_shadow(x, y, 26 * size)
+    canvas.paste(figure(look_of(kind, kind, 0), Pose()), x, y, size, flip=x > canvas.width / 2)
 
 
 def _cast(canvas: Canvas, stage: Stage, plan: Plan, held: list[Prop], *, middle: float, spread: float) -> None:
@@ -148,12 +218,12 @@ def _cast(canvas: Canvas, stage: Stage, plan: Plan, held: list[Prop], *, middle:
         flip = place > (count - 1) / 2 or (count == 1 and x > canvas.width / 2)
         prop = left.pop(0) if left and look.kind == "person" else None
         _figure(canvas, stage, look, prop, x, y, shrink, flip=flip, number=number)
-    for i, prop in enumerate(left):
-        _on_stump(canvas, stage, prop, canvas.width * (0.5 + (0.5 - middle) * (2.4 - 1.2 * i)))
 
 
 def _figure(canvas: Canvas, stage: Stage, look: Look, prop: Prop | None, x: float, y: float, shrink: float, *, flip: bool, number: int) -> None:
     scale = _adult(canvas) / 100 * size_of(look) * shrink
+    if stage.floats == "boat" and look.kind != "person":
+        y -= 26 * scale  # small ones look over the side
     drifting = stage.floats == "drift"
     turn = canvas.rng.uniform(-9, 9) if drifting else 0.0
     y -= canvas.height * canvas.rng.uniform(0.02, 0.1) if drifting else 0.0
@@ -165,20 +235,20 @@ def _figure(canvas: Canvas, stage: Stage, look: Look, prop: Prop | None, x: floa
         px, py = x + (-hx if flip else hx) * scale, y + hy * scale
         size = _adult(canvas) * prop.size / 10000 * 1.2
         if prop.shines:
-            canvas.halo(px, py - 40 * size, 330 * size, "#ffd27a", 0.75 if canvas.light.night else 0.5)
+            canvas.halo(px, py - 40 * size, 250 * size, "#ffd27a", 1.0 if canvas.light.night else 0.6)
         canvas.paste(prop.cut, px, py + 8 * size, size, near=True, turn=(-8 if flip else 8))
     label = f' data-figure="{number}" data-kind="{look.kind}" data-cloth="{look.cloth}" data-hair="{look.hair}" data-skin="{look.skin}"'
     canvas.paste(figure(look, pose), x, y, scale, flip=flip, turn=turn, near=True, label=label)
 
 
-def _on_stump(canvas: Canvas, stage: Stage, prop: Prop, x: float) -> None:
+def _on_stump(canvas: Canvas, stage: Stage, prop: Prop, x: float, *, scale: float) -> None:
     """A small thing the scene is about, shown large in the foreground."""
-    scale, y = _adult(canvas) / 100, canvas.height * (stage.feet + 0.05)
-    canvas.foot_shadow(x, y, 30 * scale)
-    canvas.paste(STUMP, x, y, scale * 0.8)
+    size, y = _adult(canvas) / 100 * scale, canvas.height * (stage.feet + 0.03)
+    canvas.foot_shadow(x, y, 30 * size)
+    canvas.paste(STOOL if stage.inside else STUMP, x, y, size * 0.75)
     if prop.shines:
-        canvas.halo(x, y - 60 * scale, 150 * scale, "#ffd27a", 0.6)
-    canvas.paste(prop.cut, x, y - 32 * scale, scale * prop.size / 100 * 1.3, near=True)
+        canvas.halo(x, y - 50 * size, 130 * size, "#ffd27a", 0.9)
+    canvas.paste(prop.cut, x, y - 30 * size, size * prop.size / 100 * 1.25, near=True)
 
 
 def _afloat(canvas: Canvas, stage: Stage, plan: Plan, held: list[Prop]) -> None:
@@ -221,21 +291,6 @@ def _front(canvas: Canvas, stage: Stage) -> None:
 
 
 def _finish(canvas: Canvas, plan: Plan) -> None:
-    w, h = canvas.width, canvas.height
-    canvas.defs.append(
-        '<radialGradient id="edge" cx="0.5" cy="0.5" r="0.75"><stop offset="0.55" stop-color="#0b0820" stop-opacity="0"/>'
-        '<stop offset="1" stop-color="#0b0820" stop-opacity="0.55"/></radialGradient>'
-    )
-    if plan.media in ("cinematic", "realistic"):
-        shade = 1.0 if plan.media == "cinematic" else 0.5
-        canvas.out.append(f'<rect width="{w:.0f}" height="{h:.0f}" fill="url(#edge)" opacity="{shade}"/>')
-    canvas.defs.append(
-        '<filter id="fibre" x="0" y="0" width="100%" height="100%"><feTurbulence type="fractalNoise" baseFrequency="0.55" numOctaves="2" '
-        f'seed="{canvas.story.randrange(99)}" stitchTiles="stitch"/><feColorMatrix values="0 0 0 0 0.5 0 0 0 0 0.45 0 0 0 0 0.4 0 1.1 0 0 -0.42"/></filter>'
-        '<pattern id="paper" width="128" height="128" patternUnits="userSpaceOnUse"><rect width="128" height="128" filter="url(#fibre)"/></pattern>'
-    )
-    grain = {"artistic": 0.55, "cartoon": 0.16}.get(plan.media, 0.3)
-    canvas.out.append(f'<rect width="{w:.0f}" height="{h:.0f}" fill="url(#paper)" opacity="{grain}"/>')
     FRAMES.get(plan.media, _no_frame)(canvas)
 
 
@@ -245,7 +300,7 @@ def _no_frame(canvas: Canvas) -> None:
 
 def _letterbox(canvas: Canvas) -> None:
     if canvas.width / canvas.height > 1.2:
-        bar = canvas.height * 0.052
+        bar = canvas.height * 0.035
         canvas.sheet(box(-30, -30, canvas.width + 60, 30 + bar), "#0e0c14")
         canvas.sheet(box(-30, canvas.height - bar, canvas.width + 60, bar + 30), "#0e0c14")
 

@@ -112,7 +112,11 @@ def _waves(canvas: Canvas, top: float, rows: int, rough: bool) -> None:
     canvas.sheet(_flat(canvas, h * top).path, canvas.light.tone(WATER, 0.5))
     for i in range(rows):
         y = h * (top + 0.035 + (1 - top) * (i / rows) ** 1.15 * 0.86)
-        canvas.sheet(_wave(canvas, y, 34 + 15 * i, (5 + 3.2 * i) * (1.9 if rough else 1), w, h), canvas.light.tone(darker(WATER, 0.05 * i), 0.42 - 0.08 * i))
+        water = mix(canvas.light.tone(darker(WATER, 0.05 * i), 0.34 - 0.07 * i), canvas.light.sky[1], 0.22)
+        canvas.sheet(_wave(canvas, y, 34 + 15 * i, (5 + 3.2 * i) * (1.9 if rough else 1), w, h), water)
+        if canvas.sun is not None:
+            glitter = "".join(f"M{canvas.sun + canvas.rng.uniform(-30 - 16 * i, 16 * i):.0f} {y + 9 + 8 * k:.0f}h{canvas.rng.uniform(18, 44):.0f}" for k in range(2))
+            canvas.stroke(glitter, "#ffe3a6", 3, 0.75)
 
 
 def _wave(canvas: Canvas, y: float, length: float, rise: float, w: float, h: float) -> str:
@@ -463,7 +467,7 @@ def sky(canvas: Canvas, setting: Setting) -> Stage:
 
 def space(canvas: Canvas, setting: Setting) -> Stage:
     w, h, rng = canvas.width, canvas.height, _story(canvas, setting, "space")
-    canvas.gradient(box(0, 0, w, h), canvas.light.tone("#0c0d2b"), canvas.light.tone("#3a2a66"))
+    canvas.fall(0, 0, w, h, (canvas.light.tone("#0c0d2b"), canvas.light.tone("#3a2a66")))
     paint_stars(canvas, 190, 1.0)
     x, y, r = w * rng.uniform(0.62, 0.8), h * rng.uniform(0.24, 0.34), canvas.unit * 17
     canvas.sheet(dot(x, y, r), "#d98a5a")
@@ -479,7 +483,7 @@ def space(canvas: Canvas, setting: Setting) -> Stage:
 
 def underwater(canvas: Canvas, setting: Setting) -> Stage:
     w, h, rng = canvas.width, canvas.height, _story(canvas, setting, "underwater")
-    canvas.gradient(box(0, 0, w, h), canvas.light.tone("#58c0d4"), canvas.light.tone("#123f6b"))
+    canvas.fall(0, 0, w, h, (canvas.light.tone("#58c0d4"), canvas.light.tone("#123f6b")))
     for i in range(5):
         x = w * (0.1 + 0.2 * i)
         canvas.add(poly((x, -10), (x + 40, -10), (x - 60, h), (x - 190, h)), "#ffffff", 0.07)

@@ -17,6 +17,7 @@ from adapters.paper_cut.words import (
     INTERIORS,
     MOODS,
     PLACES,
+    SIMILE,
     TIMES,
     WEATHERS,
     WORD,
@@ -34,6 +35,9 @@ SHOWN_BY_THE_PLACE: dict[str, frozenset[str]] = {
     "harbour": frozenset({"house"}), "interior": frozenset({"window", "house", "tower", "lighthouse", "mill", "church", "ship", "train", "island", "tree", "bridge", "rainbow", "balloon", "kite", "fountain"}),
     "cave": frozenset({"rock"}), "mountain": frozenset({"rock"}),
 }  # fmt: skip
+
+
+DRY = frozenset(PAINTERS) - {"sea", "beach", "harbour", "river", "lake", "swamp"}  # a boat there is one that is carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class Plan:
 
 def plan_of(sketch: Sketch) -> Plan:
     """The plan for a sketch: its facts first, then what its words name, then a neutral choice."""
-    text = _without_names(sketch.text[:READ_CHARS], sketch.figures)
+    text = SIMILE.sub(" ", _without_names(sketch.text[:READ_CHARS], sketch.figures))
     location = sketch.location or ""
     place = _place(sketch, location, text)
     cast = tuple(look_of(name, appearance, sketch.story_seed) for name, appearance in sketch.figures[:MAX_CAST])
@@ -137,11 +141,11 @@ def _choice(scores: dict[str, float], place: str) -> tuple[str, ...]:
         if thing in PROPS and thing not in hidden and room[PROPS[thing].where] > 0:
             room[PROPS[thing].where] -= 1
             chosen.append(thing)
-    return tuple(chosen[:5])
+    return tuple("paper_boat" if thing == "boat" and place in DRY else thing for thing in chosen[:5])
 
 
 def _extras(text: str, cast: tuple[Look, ...]) -> tuple[str, ...]:
     here = {look.kind for look in cast}
-    found = things_in(ANIMALS, text)
+    found = things_in(ANIMALS, text, names_too=False)
     return tuple(kind for kind in sorted(found, key=lambda kind: -len(found[kind])) if kind not in here)[:2]
 

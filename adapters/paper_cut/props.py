@@ -181,6 +181,7 @@ GROUND: dict[str, Prop] = {
 }  # fmt: skip
 
 HAND: dict[str, Prop] = {
+    "paper_boat": Prop("hand", 44, (_p(poly((0, -84), (30, -32), (-30, -32)), "#fbf7ec"), _p(poly((0, -84), (30, -32), (0, -32)), "#e3dccb"), _p(poly((-66, -44), (66, -44), (36, -4), (-36, -4)), "#fffdf6"), _p(poly((0, -30), (66, -44), (36, -4), (0, -4)), "#dfe6ea"), _l("M-46 -36l14 10M-18 -22h20", "#6f9ac0", 2.600))),
     "lantern": Prop("hand", 46, (_l("M-14 -66Q0 -98 14 -66", IRON, 4.500), _p(poly((-22, -60), (-10, -76), (10, -76), (22, -60)), IRON), _p(box(-20, -60, 40, 48, 3), GLOW, glows=True), _p(dot(0, -34, 8, 13), "#fff6cf", glows=True), _l("M-20 -60V-12M20 -60V-12M0 -60V-12", IRON, 3.600), _p(box(-24, -13, 48, 12, 3), IRON)), shines=True),
     "candle": Prop("hand", 44, (_p(dot(0, -4, 30, 7), GOLD), _p(box(-11, -62, 22, 58, 3), PAPER), _l("M0 -62V-70", IRON, 2.600), _p("M0 -100Q15 -80 0 -68Q-15 -80 0 -100Z", "#ffc23f", glows=True)), shines=True),
     "key": Prop("hand", 42, (_l(dot(0, -78, 17), GOLD, 10), _l("M0 -60V-4M0 -8H20M0 -24H16", GOLD, 10))),

@@ -13,11 +13,7 @@ SUN = {"dawn": "#ffd9a0", "morning": "#fff0b0", "day": "#ffe680", "evening": "#f
 def paint_sky(canvas: Canvas, *, time: str, weather: str, horizon: float) -> None:
     """The backmost sheets: a gradient, rings of light round the sun or the moon, clouds."""
     top, middle, low = canvas.light.sky
-    canvas.defs.append(
-        f'<linearGradient id="sky" x1="0" y1="0" x2="0" y2="1"><stop offset="0" stop-color="{top}"/>'
-        f'<stop offset="0.55" stop-color="{middle}"/><stop offset="1" stop-color="{low}"/></linearGradient>'
-    )
-    canvas.out.append(f'<rect width="{canvas.width:.0f}" height="{max(horizon, 10) + 40:.0f}" fill="url(#sky)"/>')
+    canvas.fall(0, 0, canvas.width, max(horizon, 10) + 40, (top, top, middle, low, low))
     if time == "night":
         _night(canvas, weather)
     elif weather in ("clear", "wind", "snow") or time in ("dawn", "evening"):
@@ -51,6 +47,7 @@ def _sun(canvas: Canvas, time: str, horizon: float, *, veiled: bool) -> None:
     x = canvas.width * canvas.rng.choice((0.24, 0.5, 0.76) if low else (0.16, 0.84))
     y = horizon - canvas.unit * 6 if low else min(canvas.height * 0.2, horizon * 0.5)
     r = canvas.unit * (10.5 if low else 7.5)
+    canvas.sun = x if low else None
     colour = mix(SUN[time], canvas.light.sky[1], 0.35 if veiled else 0.0)
     for step, opacity in ((4.2, 0.10), (3.0, 0.13), (2.1, 0.17), (1.45, 0.24)):
         canvas.add(dot(x, y, r * step), colour, opacity)
@@ -75,7 +72,7 @@ def _clouds(canvas: Canvas, weather: str, horizon: float) -> None:
     scale = math.sqrt(canvas.width * canvas.height) / 770
     for step in range(count):
         row = step / max(count - 1, 1)
-        y = horizon * (0.12 + low * row * 0.75) + rng.uniform(-12, 12)
+        y = horizon * (0.24 + low * row * 0.7) + rng.uniform(-14, 14)
         w = rng.uniform(150, 290) * scale * (1.35 if weather in ("storm", "rain", "cloudy") else 1)
         fill = mix(colour, light.sky[2], row * 0.35)
         canvas.sheet(cloud_path(rng.uniform(0, canvas.width), y, w), fill, 0.6)
@@ -96,8 +93,6 @@ def paint_weather(canvas: Canvas, weather: str) -> None:
     painter = {"rain": _rain, "storm": _rain, "snow": _snow, "fog": _fog, "wind": _wind}.get(weather)
     if painter:
         painter(canvas)
-    if weather == "storm":
-        canvas.add(f"M0 0H{canvas.width:.0f}V{canvas.height:.0f}H0Z", "#161a2e", 0.12)
 
 
 def _rain(canvas: Canvas) -> None:
@@ -120,8 +115,7 @@ def _snow(canvas: Canvas) -> None:
 
 
 def _fog(canvas: Canvas) -> None:
-    fog_band(canvas, canvas.height * 0.66, 0.34)
-    fog_band(canvas, canvas.height * 0.9, 0.44)
+    fog_band(canvas, canvas.height * 0.97, 0.4)
 
 
 def fog_band(canvas: Canvas, y: float, opacity: float) -> None:

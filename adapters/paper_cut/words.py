@@ -7,6 +7,19 @@ from collections.abc import Mapping, Sequence
 
 Table = Mapping[str, str]
 
+# English words that mean another thing in one of the other languages, or are oftener a verb than a thing.
+FALSE_FRIENDS = frozenset(
+    "lit red see brief chat stern seta camera vent tour alt mare rue sale sera bank mine still kind rose watch fair note sole nave pan "
+    "spirit swallow bear duck crane alba luna era once pole hut mole bow ring park court rocher deck port table cape sol fort".split()
+)
+HOMONYMS = frozenset("bear swallow duck crane watch ring rose table bank note mine park court deck port fort spirit hut mole".split())
+ARTICLES = frozenset("a an the his her their my our your old great big little small".split())
+ENGLISH = re.compile(r"\b(?:the|and|was|of|to)\b")
+# What a thing is only compared with is not in the picture.
+SIMILE = re.compile(
+    r"\b(?:like|than|comme|wie|como|als)\s+(?:an?|the|two|some|une?|ein\w*|una?|um|uma)\s+(?:\w+\s+){0,2}\w+", re.IGNORECASE
+)
+
 WORD = re.compile(r"[^\W\d_]+")
 PLAIN = re.compile(r"^[a-zà-ɏа-яёͰ-Ͽ]+\*?$")  # scripts with spaces between words; the others are looked for anywhere
 
@@ -39,13 +52,20 @@ def lookup(table: Table, word: str) -> str | None:
     return None
 
 
-def things_in(table: Table, text: str) -> dict[str, list[int]]:
-    """Every known thing in a text with the offsets of its words, in order of the first one."""
-    low = text.casefold()
+def things_in(table: Table, text: str, *, names_too: bool = True) -> dict[str, list[int]]:
+    """Every known thing in a text with the offsets of its words, in order of the first one.
+
+    `names_too=False` passes over capitalised words inside English sentences: Captain Wren is no bird.
+    """
+    low = text.casefold() if len(text.casefold()) == len(text) else text.lower()
+    english, before = len(ENGLISH.findall(low[:2000])) >= 3, ""
     found: dict[str, list[int]] = {}
     for match in WORD.finditer(low):
-        if thing := lookup(table, match.group()):
-            found.setdefault(thing, []).append(match.start())
+        word, at = match.group(), match.start()
+        thing = lookup(table, word)
+        if thing and not (english and _misleading(text, at, word, before, names_too)):
+            found.setdefault(thing, []).append(at)
+        before = word
     if not low.isascii():
         for word, thing in table.items():
             if not PLAIN.match(word):
@@ -53,10 +73,18 @@ def things_in(table: Table, text: str) -> dict[str, list[int]]:
     return {thing: sorted(at) for thing, at in sorted(found.items(), key=lambda item: min(item[1], default=0)) if at}
 
 
+def _misleading(text: str, at: int, word: str, before: str, names_too: bool) -> bool:
+    """True when an English word is probably not the thing it spells."""
+    if word in FALSE_FRIENDS and not (before in ARTICLES and word in HOMONYMS):
+        return True
+    inside = text[max(0, at - 2) : at].strip()[-1:].isalnum() or text[max(0, at - 2) : at].strip()[-1:] == ","
+    return not names_too and inside and text[at : at + 1].isupper()
+
+
 # --- Places, times, weather, moods -----------------------------------------------------------------------------
 
 PLACES = _table(
-    sea="sea ocean wave* mer océan mar océano море океан* meer ozean onde 海 大海 بحر समुद्र mare voyage sail* aboard deck",
+    sea="sea ocean wave waves mer océan mar océano море океан* meer ozean onde 海 大海 بحر समुद्र mare voyage sail* aboard deck",
     beach="beach shore seashore coast sand dune* strand küste plage playa spiaggia praia пляж* берег* 海滩 浜 沙滩 شاطئ तट island insel île isla isola ilha остров* 岛 島 جزيرة",
     harbour="harbour harbor port quay dock pier jetty wharf hafen puerto porto quai пристан* порт* 港 ميناء",
     river="river stream brook creek riverbank reeds ford fluss bach rivière fleuve ruisseau río arroyo fiume rio река реке реки реку ручей* 河 川 نهر नदी",
@@ -73,7 +101,7 @@ PLACES = _table(
     cave="cave cavern grotto mine tunnel höhle grotte cueva caverna grotta gruta пещер* 洞 洞穴 洞窟 كهف गुफा",
     road="road path crossroads lane trail highway weg pfad chemin route sentier camino carretera sentiero caminho estrada дорог* тропа тропе путь 路 道路 طريق रास्ता",
     field="field fields wheat corn* barley harvest feld acker champ campo пол* нив* 田 田野 畑 حقل खेत",
-    sky="sky clouds cloud* himmel ciel nuage* cielo céu небо небе неба облак* 天空 空中 空 سماء आकाश आसमान airship balloon flew flying",
+    sky="sky clouds himmel ciel nuage* cielo céu небо небе неба облак* 天空 空中 空 سماء आकाश आसमान airship ",
     space="space planet* orbit spaceship spacecraft galaxy astronaut* rocket weltraum weltall espace espacio spazio espaço космос* 太空 宇宙 فضاء अंतरिक्ष",
     snowfield="snowfield glacier tundra arctic icefield polar drifts schneefeld gletscher glaciar ghiacciaio geleira сугроб* ледник* 雪原 冰原 ثلوج",
     interior="room kitchen house hall indoors inside bedroom parlour library workshop attic cellar school classroom office shop tavern inn church cabin hut zimmer küche haus stube chambre cuisine maison salle casa cocina habitación stanza cucina quarto cozinha комнат* кухн* дом доме изба 房间 屋 家 部屋 غرفة بيت مطبخ कमरा घर",
@@ -113,7 +141,7 @@ MOODS = _table(
     glad="glad happy joy joyful cheerful merry playful hopeful triumphant festive funny excited laughter comic celebrat* fröhlich joyeux alegre felice весел* 快乐 楽しい سعيد खुश",
     calm="calm peaceful quiet serene gentle still dreamy restful content* ruhig calme tranquil* спокой* 平静 静か هادئ शांत",
     sad="sad sorrow* grief lonely melanchol* mournful wistful loss weep* traurig triste грустн* печал* 悲伤 悲しい حزين दुखी",
-    dark="dark tense fear* scary dread ominous suspense* danger* threat* menac* gloomy horror eerie anxious düster sombre oscuro buio страш* тревог* 恐怖 怖い خائف डर",
+    dark="dark tense fear* frighten* scary dread ominous suspense* danger* threat* menac* gloomy horror eerie anxious düster sombre oscuro buio страш* тревог* 恐怖 怖い خائف डर",
     angry="angry anger rage fury furious battle fight violent war wütend colère ira rabbia гнев* ярост* 愤怒 怒り غضب क्रोध",
     tender="tender love loving romantic warm affection* kind* cosy cozy zärtlich tendre tierno tenero нежн* 温柔 優しい حب प्रेम",
     strange="strange myster* magic* wonder* curious uncanny secret* enchanted mystic* seltsam étrange extraño strano стран* волшеб* 神秘 不思議 غامض रहस्य",
@@ -196,15 +224,18 @@ MARKS = _table(
     scarf="scarf shawl", bag="bag satchel backpack rucksack", apron="apron baker cook", glasses="glasses spectacles",
     belt="belt", buttons="buttons", stripes="striped stripes", cape="cape cloak", patch="patch patched patches",
 )  # fmt: skip
-LIKELY_HER_ENDINGS = ("a", "ie", "elle", "ine", "ette", "ise", "lyn", "eth", "beth", "ah", "ia", "ей", "а", "я", "子", "美", "花", "ة")
+LIKELY_HER_ENDINGS = ("a", "ie", "elle", "ine", "ette", "ise", "ile", "lyn", "eth", "beth", "ah", "ia", "ей", "а", "я", "子", "美", "花", "ة")
 LIKELY_HIM = frozenset(
     "luca nikita ilya ilja sasha joshua noah elijah mustafa andrea joshua ezra jonah micah isaiah misha kolya vanya petya "
     "дима саша никита илья миша коля ваня петя archie charlie freddie ollie alfie jamie eddie willie robbie".split()
 )
 
+PEOPLE_NAMED_LIKE_BIRDS = frozenset("robin wren finch swallow drake leo crane heron colombe paloma raven jay martin".split())
+
 # --- What -----------------------------------------------------------------------------------------------------
 
 PROPS = _table(
+    paper_boat="paperboat papierboot papierschiff* 纸船 紙の舟 紙の船",
     boat="boat rowboat canoe raft dinghy ferry boot kahn ruderboot barque bateau barca bote barco лодк* 船 小船 舟 ボート قارب नाव",
     ship="ship vessel galleon steamer schooner schiff navire nave navio корабл* 轮船 帆船 سفينة जहाज",
     lantern="lantern lamp lamps laterne lampe lanterne linterna farol lanterna lampada фонар* ламп* 灯笼 灯 提灯 ランプ فانوس مصباح लालटेन दीपक",
@@ -216,7 +247,7 @@ PROPS = _table(
     book="book diary journal atlas spellbook buch livre libro livro книг* 书 本 日記 كتاب किताब पुस्तक",
     map_="map chart karte carte mapa mappa карт* 地图 地図 خريطة नक्शा",
     ladder="ladder leiter échelle escalera scala escada лестниц* 梯子 はしご سلم सीढ़ी",
-    stairs="stairs staircase steps treppe escalier escaleras scale ступен* 楼梯 階段 درج",
+    stairs="stairs staircase treppe escalier escaleras ступен* 楼梯 階段 درج",
     well="waterwell brunnen puits pozo pozzo poço колод* 井 بئر कुआँ कुआं",
     mill="mill windmill mühle moulin molino mulino moinho мельниц* 磨坊 风车 水車 風車 طاحونة चक्की",
     lighthouse="lighthouse beacon leuchtturm phare faro farol маяк* 灯塔 灯台 منارة",
@@ -243,7 +274,7 @@ PROPS = _table(
     house="house cottage hut home cabin haus hütte maison chaumière casa cabaña дом домик изб* 房子 小屋 家 بيت كوخ झोपड़ी घर",
     church="church chapel cathedral steeple temple kirche église iglesia chiesa igreja церк* храм* 教堂 寺 教会 كنيسة मंदिर",
     tower="tower belfry turret turm torre tour башн* 塔 برج मीनार",
-    chest="chest trunk box treasure casket truhe kiste coffre cofre baúl scrigno baule сундук* 箱子 宝箱 宝 صندوق संदूक",
+    chest="chest box treasure casket truhe kiste coffre cofre baúl scrigno baule сундук* 箱子 宝箱 宝 صندوق संदूक",
     basket="basket korb panier cesta cesto корзин* 篮子 籠 かご سلة टोकरी",
     barrel="barrel keg cask fass tonneau barril botte бочк* 桶 樽 برميل पीपा",
     rope="rope cord anchor seil anker corde ancre cuerda ancla corda верёвк* веревк* якор* 绳子 锚 縄 حبل रस्सी",
@@ -273,7 +304,7 @@ PROPS = _table(
     axe="axe hammer shovel spade pickaxe axt hammer hache marteau hacha martillo ascia martello martelo топор* молот* лопат* 斧 锤 فأس कुल्हाड़ी",
     net="net fishing-rod netz filet red rete rede сеть сети удочк* 网 網 شبكة जाल",
     wheel="wheel spinning-wheel loom rad roue rueda ruota roda колес* 轮子 車輪 عجلة पहिया",
-    coin="coin coins gold purse money münze pièce moneda moneta moeda монет* 金币 钱 コイン عملة सिक्का",
+    coin="coin coins purse money münze pièce moneda moneta moeda монет* 金币 钱 コイン عملة सिक्का",
     mushroom="mushroom toadstool pilz champignon seta fungo cogumelo гриб* 蘑菇 きのこ فطر मशरूम",
     pumpkin="pumpkin kürbis citrouille calabaza zucca abóbora тыкв* 南瓜 かぼちゃ قرعة कद्दू",
     skull="skull bone* grave tombstone gravestone schädel grab crâne tombe calavera tumba teschio череп* могил* 墓 骨 قبر कब्र",
