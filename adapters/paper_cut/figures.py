@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from adapters.paper_cut.colours import darker, lighter, mix
+from adapters.paper_cut.colours import darker, lighter, mix, rgb
 from adapters.paper_cut.paper import Cut, Part, box, dot, poly
 from adapters.paper_cut.words import (
     ANIMALS,
@@ -25,7 +25,7 @@ from adapters.paper_cut.words import (
 
 CLOTH = (
     "#c8413b", "#e07a2f", "#e3b23c", "#7fa33a", "#2f8f6b", "#2a9aa6", "#2f6fb3", "#4a4fb0", "#7d4aa8", "#b0468f",
-    "#d4647c", "#8a5a3c", "#3f6b4b", "#f0e2c0", "#5d7fa3", "#a8324a",
+    "#d4647c", "#8a5a3c", "#3f6b4b", "#5d7fa3", "#a8324a",
 )  # fmt: skip
 SKINS = ("#f6d7bd", "#eec29c", "#d9a577", "#b87f52", "#8d5a3a", "#65402b")
 HAIRS = ("#2b2026", "#4a2f22", "#7b4a26", "#b5702f", "#d9a441", "#a8432a", "#efe6d8")
@@ -67,14 +67,15 @@ def look_of(name: str, appearance: str, story_seed: int) -> Look:
     kind = _kind(called, said)
     her = "her" in age or (not age.startswith("him") and _sounds_like_her(name, rng))
     age_only = age.split("-")[-1] if age else rng.choice(("child", "adult", "adult", "adult"))
-    cloth = _said_colour(said, GARMENTS) or rng.choice(CLOTH)
-    hats = ("", "", "cap", "pointed", "brim", "beret", "bobble")
+    hats = ("", "", "", "cap", "brim", "beret", "bobble", "kerchief" if her else "cap")
     hat, mark = rng.choice(hats), rng.choice(("scarf", "bag", "apron", "belt", "buttons", "stripes", "patch", "cape"))
-    second = rng.choice([colour for colour in CLOTH if colour != cloth])
     garment = rng.choice(("coat", "dress", "dress", "tunic") if her else ("coat", "trousers", "tunic", "coat"))
     style = rng.choice(("long", "bob", "braids", "bun", "curls") if her else ("short", "short", "curls", "bob", "tuft"))
-    hair = rng.choice(HAIRS[:-1])
-    beard, skin = age_only == "old" and not her and rng.random() < 0.8, rng.choice(SKINS)
+    skin = _said_skin(said) or rng.choice(SKINS)
+    cloth = _said_colour(said, GARMENTS) or rng.choice([colour for colour in CLOTH if _apart(colour, skin)])
+    hair = rng.choice(HAIRS[:3] if skin in SKINS[3:] else HAIRS[:-1])
+    second = rng.choice([colour for colour in CLOTH if _apart(colour, cloth)])
+    beard = age_only == "old" and not her and rng.random() < 0.8
     height = rng.uniform(0.92, 1.06)
     if age_only == "old":
         hair, style = "#e9e4dc", "bun" if her else rng.choice(("short", "bald"))
@@ -83,13 +84,13 @@ def look_of(name: str, appearance: str, story_seed: int) -> Look:
         age=age_only,
         cloth=cloth,
         second=second,
-        skin=_said_skin(said) or skin,
+        skin=skin,
         hair=_said_colour(said, ("hair", "hairs", "braids", "curls", "beard", "fur"), HAIR_COLOURS) or hair,
         style=first_of(HAIR_STYLES, said) or style,
         garment=first_of(dict.fromkeys(GARMENT_KINDS) and GARMENTS, said) or garment,
         hat=first_of(HATS, said) or first_of(HATS, called) or ("" if appearance and not _mentions_hat(said) else hat),
         mark=first_of(MARKS, said) or mark,
-        beard=beard or "beard" in said or "bearded" in said or "captain" in called,
+        beard=beard or "beard" in said or "bearded" in said,
         scale=height * {"child": 0.70, "old": 0.94}.get(age_only, 1.0),
     )
 
@@ -589,6 +590,11 @@ def size_of(look: Look) -> float:
 
 
 # --- What the appearance says ----------------------------------------------------------------------------------
+
+
+def _apart(one: str, other: str) -> bool:
+    """Two colours that stay two when they touch."""
+    return sum(abs(a - b) for a, b in zip(rgb(one), rgb(other), strict=True)) > 0.5
 
 
 def _kind(called: list[str], said: list[str]) -> str:

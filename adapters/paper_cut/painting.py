@@ -13,7 +13,7 @@ from adapters.paper_cut.paper import AREA, Canvas, Part, box, dot, poly, rolling
 from adapters.paper_cut.places import PAINTERS, Setting, Stage
 from adapters.paper_cut.plan import Plan, Sketch, plan_of
 from adapters.paper_cut.props import PROPS, Prop
-from adapters.paper_cut.sky import paint_lightning, paint_stars, paint_weather
+from adapters.paper_cut.sky import fog_band, paint_lightning, paint_rays, paint_stars, paint_weather
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -83,6 +83,11 @@ def compose(sketch: Sketch) -> str:
         snowy=plan.weather == "snow" and plan.place not in NO_WEATHER,
     )
     stage = PAINTERS[plan.place](canvas, Setting(plan.time, plan.weather, plan.inside, sketch.story_seed))
+    if plan.weather == "fog" and plan.place not in NO_WEATHER:
+        fog_band(canvas, canvas.height * 0.56, 0.5)
+        fog_band(canvas, canvas.height * 0.74, 0.42)
+    if plan.media == "cinematic" and plan.time != "night" and plan.weather in ("clear", "fog") and plan.place not in NO_WEATHER:
+        paint_rays(canvas)
     _populate(canvas, stage, plan)
     if plan.place not in NO_WEATHER:
         paint_weather(canvas, plan.weather)
@@ -99,16 +104,17 @@ def _populate(canvas: Canvas, stage: Stage, plan: Plan) -> None:
     _overhead(canvas, stage, plan, side)
     for name, prop in props:
         if prop.where == "landmark":
-            _landmark(canvas, stage, name, prop, canvas.width * (0.5 + side * canvas.rng.uniform(0.24, 0.29)))
+            _landmark(canvas, stage, plan, name, prop, canvas.width * (0.5 + side * canvas.rng.uniform(0.24, 0.29)))
     if stage.floats == "boat":
         _afloat(canvas, stage, plan, [prop for _, prop in props if prop.where == "hand"])
         return
     held = [prop for _, prop in props if prop.where == "hand"]
-    people = sum(look.kind == "person" for look in plan.cast)
+    people = min(2, sum(look.kind == "person" for look in plan.cast))
     standing = [prop for _, prop in props if prop.where == "ground"]
     for _, prop in props:
         if prop.where == "water":
-            x, y = canvas.width * (0.5 + side * canvas.rng.uniform(0.1, 0.3)), canvas.height * (stage.water or stage.feet - 0.04)
+            away = canvas.rng.uniform(-0.02, 0.06) if any(PROPS[other].where == "landmark" for other in plan.props) else 0.2
+            x, y = canvas.width * (0.5 + side * away), canvas.height * (stage.water or stage.feet - 0.04)
             _stand(canvas, prop, x, y, depth=0.03, scale=0.9)
     _things(canvas, stage, plan, standing, held[people:], side)
     alone = not standing and not held[people:] and not plan.extras
@@ -116,7 +122,7 @@ def _populate(canvas: Canvas, stage: Stage, plan: Plan) -> None:
     _front(canvas, stage)
 
 
-def _landmark(canvas: Canvas, stage: Stage, name: str, prop: Prop, x: float) -> None:
+def _landmark(canvas: Canvas, stage: Stage, plan: Plan, name: str, prop: Prop, x: float) -> None:
     """A building or a tree behind the cast, as high as the picture has room for."""
     foot = stage.back.at(x) + 18
     tall = (foot - canvas.height * 0.06) / (112 if name != "mill" else 124)
@@ -124,7 +130,7 @@ def _landmark(canvas: Canvas, stage: Stage, name: str, prop: Prop, x: float) -> 
     if name == "lighthouse":
         _beams(canvas, x, foot - 86 * scale)
     canvas.foot_shadow(x, foot, 34 * scale)
-    canvas.paste(prop.cut, x, foot, scale, depth=0.05)
+    canvas.paste(prop.cut, x, foot, scale, depth=0.34 if plan.weather == "fog" else 0.05)
 
 
 def _beams(canvas: Canvas, x: float, y: float) -> None:
@@ -181,8 +187,10 @@ def _overhead(canvas: Canvas, stage: Stage, plan: Plan, side: int) -> None:
         paint_lightning(canvas)
     for name in plan.props:
         if PROPS[name].where == "sky":
-            x, y = canvas.width * (0.5 - side * 0.02), canvas.height * (0.38 if name != "rainbow" else 0.56)
-            canvas.paste(PROPS[name].cut, x, y, _adult(canvas) * PROPS[name].size / 10000 * (2.6 if name == "rainbow" else 1.0), near=name != "rainbow")
+            bow = name == "rainbow"
+            size = _adult(canvas) * PROPS[name].size / 10000 * (2.6 if bow else 0.85)
+            x, y = canvas.width * (0.5 - side * (0.1 if bow else 0.37)), canvas.height * (0.56 if bow else 0.08) + (0 if bow else 112 * size)
+            canvas.paste(PROPS[name].cut, x, y, size, near=not bow)
 
 
 def _flock(canvas: Canvas, kind: str, x: float) -> None:
@@ -205,19 +213,26 @@ def _pass_by(canvas: Canvas, stage: Stage, kind: str, x: float, y: float, *, sca
 
 
 def _cast(canvas: Canvas, stage: Stage, plan: Plan, held: list[Prop], *, middle: float, spread: float) -> None:
-    """The cast in a loose row, turned to one another, the first one holding what the scene is about."""
+    """The cast in a loose row, turned to one another; who holds something stands at an end and holds it outward."""
     count = len(plan.cast)
-    gap = min(spread / max(count, 1), 0.2 * math.sqrt(canvas.height / canvas.width) + 0.02)
+    gap = min(spread / max(count, 1), 0.17 * math.sqrt(canvas.height / canvas.width) + 0.03)
     shrink = 1.0 if count <= 3 else math.sqrt(3 / count)
     order = canvas.rng.sample(range(count), count)
-    left = [*held]
+    order, holding = _hands_out(plan, order, held)
     for place, number in enumerate(order):
-        look = plan.cast[number]
         x = canvas.width * (middle + (place - (count - 1) / 2) * gap + canvas.rng.uniform(-0.012, 0.012))
         y = canvas.height * (stage.feet + 0.012 * (place % 2))
         flip = place > (count - 1) / 2 or (count == 1 and x > canvas.width / 2)
-        prop = left.pop(0) if left and look.kind == "person" else None
-        _figure(canvas, stage, look, prop, x, y, shrink, flip=flip, number=number)
+        if number in holding and count > 1:
+            flip = place == 0
+        _figure(canvas, stage, plan.cast[number], holding.get(number), x, y, shrink, flip=flip, number=number)
+
+
+def _hands_out(plan: Plan, order: list[int], held: list[Prop]) -> tuple[list[int], dict[int, Prop]]:
+    """Who holds what: one person for each thing, moved to the ends of the row."""
+    people = [number for number in order if plan.cast[number].kind == "person"][: len(held)]
+    others = [number for number in order if number not in people]
+    return [*people[1:], *others, *people[:1]], dict(zip(people, held, strict=False))
 
 
 def _figure(canvas: Canvas, stage: Stage, look: Look, prop: Prop | None, x: float, y: float, shrink: float, *, flip: bool, number: int) -> None:
@@ -255,6 +270,13 @@ def _afloat(canvas: Canvas, stage: Stage, plan: Plan, held: list[Prop]) -> None:
     """On open water the cast sits in a boat, and the boat between two waves."""
     x, y, s = canvas.width * canvas.rng.uniform(0.42, 0.58), canvas.height * stage.feet, _adult(canvas) / 100
     half = (62 + 22 * max(len(plan.cast), 1)) * s
+    for kind in plan.extras:
+        if kind in BIRDS:
+            _flock(canvas, kind, canvas.width * 0.3)
+        elif kind in ("fish", "whale"):
+            beside = canvas.width * (0.86 if x < canvas.width / 2 else 0.14)
+            size = s * SIZES[kind] * 1.25
+            canvas.paste(figure(look_of(kind, kind, 0), Pose()), beside, y + 18 * size, size, flip=beside > x)
     mast = x - half * 0.5
     canvas.stroke(f"M{mast:.0f} {y:.0f}V{y - 165 * s:.0f}", darker(canvas.light.tone("#6b452a"), 0.1), 6 * s)
     canvas.sheet(f"M{mast + 5 * s:.0f} {y - 160 * s:.0f}Q{mast + half * 0.9:.0f} {y - 110 * s:.0f} {mast + half * 0.8:.0f} {y - 48 * s:.0f}H{mast + 5 * s:.0f}Z", canvas.light.near("#f7ecd4"), 0.8)

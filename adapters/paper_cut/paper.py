@@ -32,7 +32,7 @@ Cut = tuple[Part, ...]
 def dot(x: float, y: float, radius: float, ry: float | None = None) -> str:
     """The path of a circle, or of an ellipse with `ry`."""
     ry = radius if ry is None else ry
-    return f"M{x - radius:.1f} {y:.1f}a{radius:.1f} {ry:.1f} 0 1 0 {2 * radius:.1f} 0a{radius:.1f} {ry:.1f} 0 1 0 {-2 * radius:.1f} 0Z"
+    return f"M{x - radius:.1f} {y:.1f}a{radius:.1f} {ry:.1f} 0 1 1 {2 * radius:.1f} 0a{radius:.1f} {ry:.1f} 0 1 1 {-2 * radius:.1f} 0Z"
 
 
 def box(x: float, y: float, width: float, height: float, corner: float = 0.0) -> str:

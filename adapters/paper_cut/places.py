@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from adapters.paper_cut.colours import darker, lighter, mix
 from adapters.paper_cut.paper import Canvas, Ridge, box, dot, jagged, poly, rolling, star
-from adapters.paper_cut.props import house, pine, round_tree
+from adapters.paper_cut.props import PROPS, house, pine, round_tree
 from adapters.paper_cut.sky import cloud_path, fog_band, paint_lightning, paint_sky, paint_stars, paint_weather
 
 GRASS, MOSS, SAND, WATER, SNOW, EARTH = "#7fae4f", "#4f8247", "#e8cf96", "#3f93b8", "#eef3fa", "#9a7350"
@@ -112,7 +112,8 @@ def _waves(canvas: Canvas, top: float, rows: int, rough: bool) -> None:
     canvas.sheet(_flat(canvas, h * top).path, canvas.light.tone(WATER, 0.5))
     for i in range(rows):
         y = h * (top + 0.035 + (1 - top) * (i / rows) ** 1.15 * 0.86)
-        water = mix(canvas.light.tone(darker(WATER, 0.05 * i), 0.34 - 0.07 * i), canvas.light.sky[1], 0.22)
+        blue = darker(WATER, 0.05 * i)
+        water = mix(mix(canvas.light.tone(blue, 0.2 - 0.04 * i), blue, 0.0 if canvas.light.night else 0.4), canvas.light.sky[0], 0.25)
         canvas.sheet(_wave(canvas, y, 34 + 15 * i, (5 + 3.2 * i) * (1.9 if rough else 1), w, h), water)
         if canvas.sun is not None:
             glitter = "".join(f"M{canvas.sun + canvas.rng.uniform(-30 - 16 * i, 16 * i):.0f} {y + 9 + 8 * k:.0f}h{canvas.rng.uniform(18, 44):.0f}" for k in range(2))
@@ -579,7 +580,7 @@ def _window(canvas: Canvas, setting: Setting, x: float, y: float, half: float, t
 
 
 def _furniture(canvas: Canvas, rng: random.Random, inside: str, x: float) -> None:
-    maker = {"library": _shelves, "kitchen": _stove, "hall": _columns, "workshop": _tools, "tavern": _casks}.get(inside, _picture)
+    maker = {"library": _shelves, "kitchen": _stove, "hall": _columns, "workshop": _tools, "tavern": _casks, "bedroom": _bed}.get(inside, _picture)
     maker(canvas, rng, x)
 
 
@@ -637,6 +638,12 @@ def _casks(canvas: Canvas, rng: random.Random, x: float) -> None:
         canvas.sheet(dot(cx, cy, 12 * s), canvas.light.tone("#9a6a3f"))
         canvas.stroke(dot(cx, cy, 10 * s), canvas.light.tone("#4b4a55"), 4)
         canvas.add(dot(cx, cy, 2 * s), canvas.light.tone("#4b2f20"))
+
+
+def _bed(canvas: Canvas, rng: random.Random, x: float) -> None:
+    _picture(canvas, rng, x)
+    s = canvas.unit * 0.62
+    canvas.paste(PROPS["bed"].cut, x, canvas.height * 0.775, s, depth=0.0)
 
 
 def _picture(canvas: Canvas, rng: random.Random, x: float) -> None:

@@ -32,11 +32,16 @@ ROOM_FOR: dict[Where, int] = {"landmark": 1, "ground": 2, "hand": 2, "sky": 1, "
 SHOWN_BY_THE_PLACE: dict[str, frozenset[str]] = {
     "village": frozenset({"house"}), "town": frozenset({"house"}), "forest": frozenset({"tree"}),
     "garden": frozenset({"tree", "flower"}), "market": frozenset({"house"}), "castle": frozenset({"tower", "castle"}),
-    "harbour": frozenset({"house"}), "interior": frozenset({"window", "house", "tower", "lighthouse", "mill", "church", "ship", "train", "island", "tree", "bridge", "rainbow", "balloon", "kite", "fountain"}),
+    "harbour": frozenset({"house"}), "interior": frozenset({"window"}), "space": frozenset({"house"}),
     "cave": frozenset({"rock"}), "mountain": frozenset({"rock"}),
 }  # fmt: skip
 
 
+INDOORS = frozenset({"bed", "mirror", "chair"})
+OUTDOORS = frozenset(
+    {name for name, prop in PROPS.items() if prop.where in ("landmark", "sky", "water")}
+    | {"well", "fence", "car", "swing", "sign", "cart", "snowman", "skull", "rock", "bench"}
+) - {"boat", "statue", "butterfly"}  # what a room has no place for
 DRY = frozenset(PAINTERS) - {"sea", "beach", "harbour", "river", "lake", "swamp"}  # a boat there is one that is carried
 
 
@@ -133,12 +138,18 @@ def _scores(text: str, location: str) -> dict[str, float]:
     }
 
 
+def _fits(thing: str, place: str) -> bool:
+    inside = place == "interior"
+    if thing in (OUTDOORS if inside else INDOORS):
+        return False
+    return thing in PROPS and thing not in SHOWN_BY_THE_PLACE.get(place, frozenset())
+
+
 def _choice(scores: dict[str, float], place: str) -> tuple[str, ...]:
     """The things that find room, the most telling first."""
     room, chosen = dict(ROOM_FOR), []
-    hidden = SHOWN_BY_THE_PLACE.get(place, frozenset())
     for thing in sorted(scores, key=lambda name: -scores[name]):
-        if thing in PROPS and thing not in hidden and room[PROPS[thing].where] > 0:
+        if _fits(thing, place) and room[PROPS[thing].where] > 0:
             room[PROPS[thing].where] -= 1
             chosen.append(thing)
     return tuple("paper_boat" if thing == "boat" and place in DRY else thing for thing in chosen[:5])

@@ -176,7 +176,8 @@ GROUND: dict[str, Prop] = {
     "wheel": Prop("ground", 76, (*_wheel(0, -46, 44, WOOD), _p(poly((-20, 0), (0, -46), (20, 0), (10, 0), (0, -26), (-10, 0)), DARK_WOOD))),
     "fish": Prop("ground", 40, (_p("M-40 -30Q-62 -52 -66 -46Q-60 -30 -66 -14Q-60 -8 -40 -30Z", "#4c8fb0"), _p("M-46 -30Q-20 -62 18 -54Q44 -46 50 -28Q36 -6 4 -6Q-26 -8 -46 -30Z", "#5fa6c4"), _p(dot(32, -36, 3), "#241c22"))),
     "window": Prop("ground", 100, (_p("M-40 0V-66Q0 -118 40 -66V0Z", DARK_WOOD), _p("M-31 -8V-62Q0 -104 31 -62V-8Z", GLOW, glows=True), _l("M0 -8V-88M-31 -44H31", DARK_WOOD, 5)), shines=True),
-    "rope": Prop("ground", 84, (_l(dot(0, -88, 10), IRON, 6), _l("M0 -78V-8M-22 -62H22M-42 -34Q-36 -4 0 -4Q36 -4 42 -34", IRON, 9), _p(poly((-52, -30), (-40, -46), (-32, -28)) + poly((52, -30), (40, -46), (32, -28)), IRON), _l("M8 -92Q40 -98 34 -66Q28 -40 58 -30", PALE_WOOD, 4))),
+    "anchor": Prop("ground", 84, (_l(dot(0, -88, 10), IRON, 6), _l("M0 -78V-8M-22 -62H22M-42 -34Q-36 -4 0 -4Q36 -4 42 -34", IRON, 9), _p(poly((-52, -30), (-40, -46), (-32, -28)) + poly((52, -30), (40, -46), (32, -28)), IRON), _l("M8 -92Q40 -98 34 -66Q28 -40 58 -30", PALE_WOOD, 4))),
+    "rope": Prop("ground", 40, (_l(dot(0, -14, 44, 14), PALE_WOOD, 11), _l(dot(0, -30, 42, 13), darker(PALE_WOOD, 0.12), 11), _l(dot(0, -46, 40, 12), PALE_WOOD, 11), _l("M38 -46Q60 -70 44 -88Q30 -100 26 -82", PALE_WOOD, 9))),
     "net": Prop("ground", 90, (_l("M-40 0L26 -100", PALE_WOOD, 5), _l("M26 -100Q60 -80 50 -34", PAPER, 1.8), _p(dot(50, -28, 7), RED))),
 }  # fmt: skip
 

@@ -54,6 +54,17 @@ def _sun(canvas: Canvas, time: str, horizon: float, *, veiled: bool) -> None:
     canvas.sheet(dot(x, y, r), lighter(colour, 0.35), 0.5)
 
 
+def paint_rays(canvas: Canvas) -> None:
+    """Broad beams from above, the light of the cinema."""
+    x = canvas.width * canvas.rng.choice((0.12, 0.88))
+    lean = 1 if x < canvas.width / 2 else -1
+    for step, wide in enumerate((0.05, 0.09, 0.06, 0.1)):
+        low = x + lean * canvas.width * (0.02 + 0.2 * step)
+        far = low + lean * canvas.width * wide
+        top = x + lean * 12 * step
+        canvas.add(poly((top, -10), (top + lean * 26, -10), (far, canvas.height), (low, canvas.height)), SUN["dawn"], 0.085)
+
+
 def cloud_path(x: float, y: float, w: float) -> str:
     """A flat-bottomed cloud, `w` wide, resting on y."""
     h = w * 0.2

@@ -17,7 +17,7 @@ ARTICLES = frozenset("a an the his her their my our your old great big little sm
 ENGLISH = re.compile(r"\b(?:the|and|was|of|to)\b")
 # What a thing is only compared with is not in the picture.
 SIMILE = re.compile(
-    r"\b(?:like|than|comme|wie|como|als)\s+(?:an?|the|two|some|une?|ein\w*|una?|um|uma)\s+(?:\w+\s+){0,2}\w+", re.IGNORECASE
+    r"\b(?:like|than|comme|wie|como|als)\s+(?:an?|the|two|some|une?|ein\w*|una?|um|uma)\s+(?:\w+\s+){0,3}\w+", re.IGNORECASE
 )
 
 WORD = re.compile(r"[^\W\d_]+")
@@ -277,7 +277,8 @@ PROPS = _table(
     chest="chest box treasure casket truhe kiste coffre cofre baúl scrigno baule сундук* 箱子 宝箱 宝 صندوق संदूक",
     basket="basket korb panier cesta cesto корзин* 篮子 籠 かご سلة टोकरी",
     barrel="barrel keg cask fass tonneau barril botte бочк* 桶 樽 برميل पीपा",
-    rope="rope cord anchor seil anker corde ancre cuerda ancla corda верёвк* веревк* якор* 绳子 锚 縄 حبل रस्सी",
+    rope="rope cord seil corde cuerda corda верёвк* веревк* 绳子 縄 حبل रस्सी",
+    anchor="anchor anker ancre ancla âncora якор* 锚 錨 مرساة लंगर",
     bottle="bottle flask jar vial flasche bouteille botella bottiglia garrafa бутыл* 瓶 زجاجة बोतल",
     bread="bread loaf cake pie bun brot kuchen pain gâteau pan pastel pane torta pão bolo хлеб* пирог* 面包 蛋糕 パン خبز रोटी केक",
     kite="kite drachen cerf-volant cometa pipa 风筝 凧 पतंग",
