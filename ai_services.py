@@ -9,6 +9,7 @@ import logging
 import math
 import random
 import re
+import ssl
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -16,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from io import BytesIO
 from typing import Any, Literal, Protocol, TypeVar, get_args
@@ -1540,8 +1542,13 @@ def compose_prompt(style: str, who: str, action: str, place: str, max_chars: int
         if room >= least:
             return _joined([_cut(action, room), tail])
     who = _cut(who, max_chars)
-    head = _joined([_cut(action, max_chars - len(who) - 1), who])
-    return _joined([head, _cut(style, max_chars - len(head) - 1)])
+    head = _joined([_some(action, max_chars - len(who) - 1), who])
+    return _joined([head, _some(style, max_chars - len(head) - 1)])
+
+
+def _some(text: str, most: int) -> str:
+    """As much of a text as fits, nothing when that would be a word or two."""
+    return _cut(text, most) if most >= min(len(text), 20) else ""
 
 
 def _place_words(bible: StoryBible, location: str | None) -> str:
@@ -1626,6 +1633,12 @@ def _unique(entries: Iterable[Named], most: int) -> list[Named]:
 
 
 # --- What both clients stand on --------------------------------------------------------------------------------
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all clients: reading the certificates takes longer than anything else in making one."""
+    return httpx.create_ssl_context()
 
 
 class _Failure(Exception):
@@ -1735,7 +1748,7 @@ class _Line:
         self._base_url = base_url.rstrip("/")
         connections = slots + spare_connections
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        self._http = http or httpx.AsyncClient(limits=limits)
+        self._http = http or httpx.AsyncClient(limits=limits, verify=_tls())
         self._http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._held: set[asyncio.Task[Any]] = set()
 
