@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import hashlib
 import io
 import json
@@ -23,13 +24,24 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from operator import add
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Literal, TypeVar, cast
 
 import lexicon
-from models import MAX_SEED, ImageNotFound, SceneFacts, ScriptAnalysis, Segment, SessionNotFound, StorageUnavailable
+from models import (
+    MAX_SEED,
+    CharacterMention,
+    ImageNotFound,
+    PlaceMention,
+    SceneFacts,
+    ScriptAnalysis,
+    Segment,
+    SessionNotFound,
+    StorageUnavailable,
+    TimeOfDay,
+)
 
 T = TypeVar("T")
 
@@ -43,10 +55,14 @@ EXACT_UP_TO = 250  # scenes; beyond it borders are picked one by one along an ev
 REACH = 6  # a segment in the programme is at most this many times the mean length, unless nothing shorter is there
 VALLEY_WORDS = 250  # words compared before and after a border
 VALLEY = 12  # units to either side within which the likeness is seen to fall
+TITLE_CHARS = 60
+WORDS_A_MINUTE = 238  # silent reading, Brysbaert 2019
+MOST_CHARACTERS = 40
+MOST_PLACES = 30
 LANGUAGE_SAMPLE = 6000  # characters, from the beginning and from the middle
 
-# Weight of each cue for borders between paragraphs and between sentences (conditional logit on the breaks editors set in
-# 129 English stories).
+# Weight of each cue for borders between paragraphs and between sentences: a conditional logit, fitted on the breaks
+# that editors set in 129 English stories.
 WEIGHTS: dict[str, tuple[float, float]] = {
     "opens_speech": (-1.14, -0.14),
     "has_speech": (-0.90, -0.90),
@@ -76,22 +92,22 @@ WEIGHTS: dict[str, tuple[float, float]] = {
 
 _NEWLINE = re.compile("\r\n|[\n\r\v\f\x85\u2028\u2029]")
 _LINE = re.compile("[^\n\r\v\f\x85\u2028\u2029]+")
-_UNSPACED = (  # scripts written without spaces: Han, kana, Thai, Lao; small kana and the long mark lean on the one before
+_UNSPACED = (  # scripts written without spaces: Han, kana (not the small ones, nor the long mark), Thai, Lao
     "\u3007\u3041\u3042\u3044\u3046\u3048\u304a-\u3062\u3064-\u3082\u3084\u3086\u3088-\u308d\u308f-\u3094"
     "\u30a2\u30a4\u30a6\u30a8\u30aa-\u30c2\u30c4-\u30e2\u30e4\u30e6\u30e8-\u30ed\u30ef-\u30f4\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\U00020000-\U0003134f\u0e01-\u0e2e\u0e40-\u0e44\u0e81-\u0eae\u0ec0-\u0ec4"
 )
 _LEANS_FORWARD = "\u0e40-\u0e44\u0ec0-\u0ec4([{“‘«〈《「『【（［｛〔"  # what must stay with the character after it
-_ATOM = re.compile(rf"(?<!\S)\S|(?<=\S)(?<![{re.escape(_LEANS_FORWARD[:10])}{re.escape(_LEANS_FORWARD[10:])}])[{_UNSPACED}]")
-_CLOSERS = "\"'”’»›)\\]」』）】〉》*_"
-_SENTENCE_END = re.compile(
-    rf"(?:[.!?…؟۔।॥]+[{_CLOSERS}“]*(?:[ \u00a0\u202f]»)?(?=\s)|[。！？｡]+[{_CLOSERS}]*)\s*"
+_ATOM = re.compile(
+    rf"(?<!\S)\S|(?<=\S)(?<![{re.escape(_LEANS_FORWARD[:10])}{re.escape(_LEANS_FORWARD[10:])}])[{_UNSPACED}]"
 )
+_CLOSERS = "\"'”’»›)\\]」』）】〉》*_"
+_SENTENCE_END = re.compile(rf"(?:[.!?…؟۔।॥]+[{_CLOSERS}“]*(?:[ \u00a0\u202f]»)?(?=\s)|[。！？｡]+[{_CLOSERS}]*)\s*")
 _ABBREVIATION = re.compile(
     r"(?:\b[^\W\d_]|\b(?:Mr|Mrs|Ms|Dr|St|Prof|Capt|Col|Gen|Lt|Sgt|Rev|Hon|Mme|Mlle|MM|Sr|Sra|Srta|Dª|Fr|Hr|Nr|bzw|ca|vgl|"
     r"usw|etc|vs|No|Jr|Mt|cf|vol|Bd|gen|Sig|Dott|г|гр|ул|им|Av|Exc|Ud|Uds|Vd))\.$"
 )
-_QUOTES = "“”\"«»„‟「」『』〝"
+_QUOTES = '“”"«»„‟「」『』〝'
 _OPENS_SPEECH = re.compile("[“\"«»„‟‘「『〝—–―-]|''|``|'(?=\\w)")
 _HAS_SPEECH = re.compile(f"[{_QUOTES}]|^[—–―-]|‘\\w")
 _NAME = re.compile(r"(?<=[^\W\d_],\s)[A-ZÀ-ÖØ-ÞĀ-ŽА-ЯЁ][\w’']+|(?<=[^\W\d_]\s)[A-ZÀ-ÖØ-ÞĀ-ŽА-ЯЁ][\w’']+")
@@ -119,7 +135,9 @@ _NUMERAL = re.compile(
     rf"(?:{_ROMAN}|\d{{1,3}}|[〇一二三四五六七八九十百]{{1,4}}|[①-⑳Ⅰ-Ⅻ]|[０-９]{{1,3}}|[٠-٩]{{1,3}}|[०-९]{{1,3}})[.．。、)]?$|"
     rf"[-–—(\[（【～~]\s?(?:{_ROMAN}|\d{{1,3}}|[一二三四五六七八九十百]{{1,4}})\s?[-–—)\]）】～~]$"
 )
-_TITLE_LINE = re.compile(r"[^\W\d_a-zß-öø-ÿа-яё](?:[^.!?…。！？｡؟।:;,，、“”\"«»„「」『』\n]|\.(?=\w)){1,58}[!?]?$|\d{1,3}[.:]?\s+[^\W\d_][^.!?:;\n]{1,50}$")
+_TITLE_LINE = re.compile(
+    r"[^\W\d_a-zß-öø-ÿа-яё](?:[^.!?…。！？｡؟।:;,，、“”\"«»„「」『』\n]|\.(?=\w)){1,58}[!?]?$|\d{1,3}[.:]?\s+[^\W\d_][^.!?:;\n]{1,50}$"
+)
 _SENTENCE_STOP = re.compile(rf"[.!?…。！？｡؟۔।॥:;,—–-][{_CLOSERS}“]*$")
 _FIRST_WORD = re.compile(r"[^\s.,:;!?،。、，：（(\[—–]+")
 
@@ -184,11 +202,11 @@ def _candidates(text: str, n: int) -> dict[int, float]:
 
 def _atoms(text: str) -> Iterator[int]:
     """Offsets of all places a segment may begin: words, or characters of scripts without spaces."""
-    yield from (m.start() for m in _ATOM.finditer(text) if m.start() == 0 or _whole(text, m.start()) or _first(text, m))
-
-
-def _first(text: str, match: re.Match[str]) -> bool:
-    return text[: match.start()].isspace() if match.start() < 80 else False
+    first = len(text) - len(text.lstrip())
+    if first == len(text):
+        return
+    yield first
+    yield from (match.start() for match in _ATOM.finditer(text, first + 1) if _whole(text, match.start()))
 
 
 def _whole(text: str, offset: int) -> bool:
@@ -197,7 +215,10 @@ def _whole(text: str, offset: int) -> bool:
     if here < "\u0300":
         return not (here == "\n" and before == "\r")
     return not (
-        before == "\u200d" or here in "\u200d\u200c" or "\U0001f3fb" <= here <= "\U0001f3ff" or unicodedata.category(here)[0] == "M"
+        before == "\u200d"
+        or here in "\u200d\u200c"
+        or "\U0001f3fb" <= here <= "\U0001f3ff"
+        or unicodedata.category(here)[0] == "M"
     )
 
 
@@ -238,7 +259,10 @@ def _best_path(offsets: list[int], scores: list[float], n: int, start: int, end:
     mean = (end - start) / n
     reach = max(REACH * mean, (end - start) / 3 if n < 30 else 0)
     lows = [min(bisect_left(offsets, offset - reach), max(0, i - 1)) for i, offset in enumerate(offsets)]
-    costs = [[_uneven(here - offset, mean) for offset in offsets[low:i]] for i, (here, low) in enumerate(zip(offsets, lows, strict=True))]
+    costs = [
+        [_uneven(here - offset, mean) for offset in offsets[low:i]]
+        for i, (here, low) in enumerate(zip(offsets, lows, strict=True))
+    ]
     layer = [score + _uneven(offset - start, mean) for offset, score in zip(offsets, scores, strict=True)]
     layers = [layer]
     for k in range(1, n - 1):
@@ -422,12 +446,16 @@ def _rank(text: str, line: _Line) -> tuple[float, bool]:
 def _heading_rank(words: str, after_blank: bool) -> float:
     if not words:
         return 0.0
-    if _SLUGLINE.match(words) and (_SHOUTED.match(words) or words[0] in "内外內") or (after_blank and _FORCED.match(words)):
+    if (_SLUGLINE.match(words) and (_SHOUTED.match(words) or words[0] in "内外內")) or (
+        after_blank and _FORCED.match(words)
+    ):
         return 2.0
     if _NUMERAL.match(words):
         return 2.5
     if cjk := _CJK_HEADING.match(words):
-        return 0.0 if _SENTENCE_STOP.search(words) else 3.0 + (cjk.group(1) is not None and cjk.group(1) in "部卷編编篇集")
+        return (
+            0.0 if _SENTENCE_STOP.search(words) else 3.0 + (cjk.group(1) is not None and cjk.group(1) in "部卷編编篇集")
+        )
     return _worded_rank(words)
 
 
@@ -468,7 +496,7 @@ def _add_titles(text: str, lines: list[_Line], ranks: list[tuple[float, bool]]) 
 def _is_title(text: str, lines: list[_Line], i: int) -> bool:
     line, after = lines[i], lines[i + 1]
     alone = bool(line.gap and after.gap) and line.end - line.start <= 60
-    if not alone or after.end - after.start < 120 and lines[min(i + 2, len(lines) - 1)].gap:
+    if not alone or (after.end - after.start < 120 and lines[min(i + 2, len(lines) - 1)].gap):
         return False
     words = text[line.start : line.end]
     return bool(_TITLE_LINE.match(words)) and words.casefold().strip("*_ ") not in _CLOSING
@@ -545,7 +573,7 @@ def _length_cues(bodies: list[str]) -> dict[str, list[float]]:
 
 
 def _name_cues(bodies: list[str]) -> dict[str, list[float]]:
-    """How many capitalised words the eight units before and after share, and whether the first words bring a new one."""
+    """How many capitalised words the eight units before and after share, and whether a unit begins with a new one."""
     names = [frozenset(_NAME.findall(body)) for body in bodies]
     same, new = [], []
     for i, body in enumerate(bodies):
@@ -582,7 +610,7 @@ def _end_cues(bodies: list[str]) -> dict[str, list[float]]:
     tails = ["", *(body[-4:] for body in bodies[:-1])]
     marks = [tail.rstrip("”\"’'»」』)*_ ")[-1:] for tail in tails]
     return {
-        "after_quote": [float(tail[-1:] in "”\"»」』" and bool(tail)) for tail in tails],
+        "after_quote": [float(tail[-1:] in '”"»」』' and bool(tail)) for tail in tails],
         "after_question": [float(mark in "?？؟" and bool(mark)) for mark in marks],
         "after_shout": [float(mark in "!！" and bool(mark)) for mark in marks],
         "after_ellipsis": [float(mark == "…" or tail.endswith("...")) for mark, tail in zip(marks, tails, strict=True)],
@@ -631,9 +659,10 @@ def _likeness(stream: list[str], starts: list[int]) -> list[float]:
     for word in stream[:VALLEY_WORDS]:
         norm_after += 2 * after[word] + 1
         after[word] += 1
-    found, at = [], 0
+    found: list[float] = []
+    reached = 0
     for start in starts:
-        for at in range(at, start):
+        for at in range(reached, start):
             word = stream[at]
             dot += after[word] - before[word] - 1
             norm_after -= 2 * after[word] - 1
@@ -650,7 +679,7 @@ def _likeness(stream: list[str], starts: list[int]) -> list[float]:
                 dot += before[come]
                 norm_after += 2 * after[come] + 1
                 after[come] += 1
-        at = start
+        reached = start
         found.append(dot / math.sqrt(norm_before * norm_after) if norm_before and norm_after else 0.0)
     return found
 
@@ -702,6 +731,805 @@ _SPACED_WORD = re.compile("[^\\W\\d_]+(?:['’][^\\W\\d_]+)*")
 _SMALL_WORDS = {
     code: frozenset(words.split()) for code, words in lexicon.STOP_WORDS.items() if "a" <= words.split()[0][0] <= "z"
 }
+
+
+# --- Analysis --------------------------------------------------------------------------------------------------
+
+
+def analyze_script(text: str, *, max_scenes: int = 50) -> ScriptAnalysis:
+    """Read a whole story by rule; never fails, whatever the text. `docs/utils.md` states the rule of each field.
+
+    `max_scenes` caps `recommended_scenes`, which also never exceeds what `split_story` can make of the text.
+    """
+    language = guess_language(text)
+    lines = _lines(text)
+    paragraphs = _paragraphs(text, lines)
+    sentences = [unit for unit in _sentences(text, paragraphs) if _WORD_CHARACTER.search(text, unit.start, unit.end)]
+    words = count_words(text)
+    marked = len(_markers(text, lines)) + 1
+    estimated = marked if marked > 1 else _scenes_by_length(words)
+    characters = _characters(text, lines, language)
+    hits = _hits(text, language)
+    return ScriptAnalysis(
+        language=language,
+        format=_format(text, lines),
+        characters_total=len(text),
+        words=words,
+        sentences=len(sentences),
+        paragraphs=len(paragraphs),
+        estimated_scenes=estimated,
+        recommended_scenes=_recommended(text, marked, words, max_scenes),
+        characters=characters,
+        locations=_places(text, lines, hits, language, {person.name for person in characters}),
+        times=_times(text, lines, language),
+        themes=_themes(hits, words),
+        complexity=_complexity(text, words, len(sentences)),
+        reading_time_minutes=round(words / WORDS_A_MINUTE, 1),
+    )
+
+
+def read_scene(text: str, analysis: ScriptAnalysis) -> SceneFacts:
+    """What one scene's text says about who is there, where, when, in what weather and mood; nothing is guessed."""
+    hits = _hits(text, analysis.language)
+    slug = _slugline_of(text, analysis.language)
+    place = _scene_place(text, hits, slug, analysis)
+    return SceneFacts(
+        characters=_present(text, analysis),
+        location=place.location,
+        place_kind=place.kind,
+        time_of_day=(slug.time if slug and slug.time else _strongest(hits, "time", text)) or "unknown",
+        weather=_strongest(hits, "weather", text) or "unknown",
+        mood=_mood(hits, text),
+    )
+
+
+def read_scenes(texts: Sequence[str], analysis: ScriptAnalysis) -> list[SceneFacts]:
+    """`read_scene` of each, in story order, with place and time of day carried on where a scene names none.
+
+    A chapter or part heading ends what was carried; a told jump in time ("three days later") ends the time of day.
+    """
+    found: list[SceneFacts] = []
+    before = SceneFacts()
+    for text in texts:
+        facts = read_scene(text, analysis)
+        before = _carried(before, facts, text, analysis.language)
+        found.append(before)
+    return found
+
+
+def scene_title(text: str) -> str:
+    """A title of at most 60 characters in the scene's own words, verbatim; never empty.
+
+    The scene's heading or slugline if it has one that says something, else the first sentence or its first clause.
+    """
+    lines = _lines(text)
+    heading = next((words for words in _heading_words(text, lines) if _says_something(words)), None)
+    title = _shortened(heading or _first_phrase(text, lines))
+    return title or _shortened(text.strip()) or "—"
+
+
+def count_words(text: str) -> int:
+    """Words of the text; a Chinese or Japanese character, or a Thai or Lao letter, counts as half a word."""
+    unspaced = len(_UNSPACED_LETTER.findall(text))
+    return sum(1 for _ in _WORD.finditer(_UNSPACED_LETTER.sub(" ", text) if unspaced else text)) + (unspaced + 1) // 2
+
+
+# Word kinds: which table of the lexicon a hit comes from.
+_TABLES: dict[str, dict[str, dict[str, str]]] = {
+    "place": lexicon.PLACES,
+    "time": lexicon.TIMES_OF_DAY,
+    "weather": lexicon.WEATHER,
+    "mood": lexicon.MOODS,
+    "theme": lexicon.THEMES,
+}
+_WORD = re.compile(
+    r"[^\W_][\w\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0903\u093a-\u0957\u0962\u0963\u200c\u200d]*"
+    r"(?:['’-][^\W_][\w\u0300-\u036f]*)*"
+)
+_WORD_CHARACTER = re.compile(r"[^\W_]")
+_UNSPACED_LETTER = re.compile(f"[{_UNSPACED}\u3043\u3063\u3083\u3085\u3087\u30a3\u30c3\u30e3\u30e5\u30e7\u30fc]")
+_HARAKAT = re.compile("[\u064b-\u065f\u0670\u0640]")
+_BY_CHARACTER = frozenset({"zh", "ja"})  # looked up anywhere: no spaces tell where a word begins
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """A word of the lexicon in the text: where it stands, which table it is from and what it means there."""
+
+    start: int
+    end: int
+    table: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Vocabulary:
+    """All tables of one language, turned round: word → (table, label) pairs."""
+
+    exact: dict[str, tuple[tuple[str, str], ...]]
+    stems: dict[str, tuple[tuple[str, str], ...]]
+    phrases: re.Pattern[str] | None
+
+
+@lru_cache(maxsize=32)
+def _vocabulary(language: str) -> _Vocabulary:
+    exact: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    stems: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    for table, labels in _TABLES.items():
+        for label, languages in labels.items():
+            for entry in languages.get(language, "").split():
+                word = entry.rstrip("*").replace("_", " ").casefold()
+                (stems if entry.endswith("*") or language == "ko" else exact)[word].append((table, label))
+    phrases = sorted((word for word in (*exact, *stems) if " " in word), key=len, reverse=True)
+    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, phrases))})", re.IGNORECASE) if phrases else None
+    return _Vocabulary({k: tuple(v) for k, v in exact.items()}, {k: tuple(v) for k, v in stems.items()}, pattern)
+
+
+def _hits(text: str, language: str) -> list[_Hit]:
+    """Every word of the lexicon in the text, in order."""
+    vocabulary = _vocabulary(language)
+    found = [*(_character_hits if language in _BY_CHARACTER else _word_hits)(text, language, vocabulary)]
+    if vocabulary.phrases:
+        for match in vocabulary.phrases.finditer(text):
+            meanings = _meanings(match.group().casefold(), language, vocabulary)
+            found += [_Hit(match.start(), match.end(), table, label) for table, label in meanings]
+    return sorted(found, key=lambda hit: (hit.start, -hit.end))
+
+
+def _word_hits(text: str, language: str, vocabulary: _Vocabulary) -> Iterator[_Hit]:
+    known: dict[str, tuple[tuple[str, str], ...]] = {}
+    for match in _WORD.finditer(text):
+        word = match.group()
+        meanings = known.get(word)
+        if meanings is None:
+            meanings = known[word] = _meanings(word.casefold(), language, vocabulary)
+        for table, label in meanings:
+            yield _Hit(match.start(), match.end(), table, label)
+
+
+def _character_hits(text: str, language: str, vocabulary: _Vocabulary) -> Iterator[_Hit]:
+    for word, meanings in vocabulary.exact.items():
+        at = text.find(word)
+        while at >= 0:
+            for table, label in meanings:
+                yield _Hit(at, at + len(word), table, label)
+            at = text.find(word, at + len(word))
+
+
+def _meanings(word: str, language: str, vocabulary: _Vocabulary) -> tuple[tuple[str, str], ...]:
+    """What a word means: the word itself first, then its longest known stem; Arabic sheds its joined particles."""
+    for form in _arabic_forms(word) if language == "ar" else (word, word.split("'")[0].split("’")[0]):
+        if form in vocabulary.exact:
+            return vocabulary.exact[form]
+    for length in range(min(len(word), 24), 0, -1):
+        if word[:length] in vocabulary.stems:
+            return vocabulary.stems[word[:length]]
+    return ()
+
+
+def _arabic_forms(word: str) -> list[str]:
+    forms = [_HARAKAT.sub("", word)]
+    for particles in (("و", "ف"), ("ب", "ك", "ل"), ("ال", "ل")):
+        forms += [form[len(particle) :] for form in forms for particle in particles if form.startswith(particle)]
+    return [form for form in forms if len(form) > 1]
+
+
+# --- Numbers about a story -------------------------------------------------------------------------------------
+
+
+def _scenes_by_length(words: int) -> int:
+    """About 570 words a scene in prose, 100 in short pieces (medians of short fiction and of picture books)."""
+    return max(3, round(words / (570 if words > 1500 else 100))) if words else 1
+
+
+def _recommended(text: str, marked: int, words: int, cap: int) -> int:
+    wanted = marked if marked > 1 else _scenes_by_length(words)
+    possible = sum(1 for _ in islice(_atoms(text), max(1, min(wanted, cap))))
+    return max(1, min(wanted, cap, possible))
+
+
+def _complexity(text: str, words: int, sentences: int) -> int:
+    """Björnsson's LIX (words a sentence + per cent of words over six letters) in ten steps of five from 20 on.
+
+    Where no spaces are written there are no word lengths: a middling 25 per cent stands for them.
+    """
+    if not words or not sentences:
+        return 1
+    spaced = _WORD.findall(_UNSPACED_LETTER.sub(" ", text))
+    if 2 * len(spaced) > words:
+        long_words = 100 * sum(1 for word in spaced if len(word) > 6) / len(spaced)
+    else:
+        long_words = 25.0
+    return max(1, min(10, 1 + int((words / sentences + long_words - 15) // 5)))
+
+
+def _format(text: str, lines: list[_Line]) -> Literal["prose", "screenplay", "play", "chapters"]:
+    sluglines = sum(1 for line in lines if _is_slugline(text[line.start : line.end]))
+    cues = _cue_names(text, lines)
+    if sluglines >= 2 or (sluglines and cues):
+        return "screenplay"
+    if cues.total() >= max(3, len(lines) / 8):
+        return "play"
+    chapters = [rank for rank, is_break in _ranks(text, lines) if rank > 2 and not is_break]
+    return "chapters" if len(chapters) >= 2 else "prose"
+
+
+def _is_slugline(words: str) -> bool:
+    return len(words) <= 120 and bool(_SLUGLINE.match(words)) and bool(_SHOUTED.match(words) or words[0] in "内外內")
+
+
+def _themes(hits: list[_Hit], words: int) -> list[str]:
+    """Up to five themes whose words make up at least 3 in 1,000 (and stand twice), the most spoken of first."""
+    counts = Counter(hit.label for hit in hits if hit.table == "theme")
+    least = max(2, words * 3 / 1000)
+    return [theme for theme, count in counts.most_common(5) if count >= least]
+
+
+def _times(text: str, lines: list[_Line], language: str) -> list[str]:
+    """The first forty different time expressions, as written; the times of the sluglines among them."""
+    phrase, _ = _time_patterns(language)
+    slugs = [
+        (line.start, slug.told)
+        for line in lines
+        if (slug := _slugline(text[line.start : line.end], language)) and slug.told
+    ]
+    found: dict[str, tuple[int, str]] = {told.casefold(): (at, told) for at, told in reversed(slugs)}
+    for match in phrase.finditer(text):
+        words = " ".join(match.group().split())
+        found.setdefault(words.casefold(), (match.start(), words))
+        if len(found) >= 40:
+            break
+    return [words for _, words in sorted(found.values())][:40]
+
+
+# --- Sluglines and headings ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Slug:
+    """`INT. KITCHEN - NIGHT`, taken apart; `told` is its time as written."""
+
+    inside: bool
+    location: str
+    told: str
+    time: TimeOfDay | None
+
+
+_SLUG_HEAD = re.compile(
+    r"(?:\d+[A-Za-z]?[.)]?\s+)?((?:INT|EXT|EST|I|E|INNEN|AUSSEN|INTERIOR|EXTERIOR|INTERNO|ESTERNO|INTÉRIEUR|EXTÉRIEUR|ИНТ|НАТ|ЭКСТ|"
+    r"[内外內])(?:\.?\s?/\s?(?:INT|EXT|EST|I|E))?景?)[.．。、:：\s–—-]+",
+    re.IGNORECASE,
+)
+_SLUG_TIME = re.compile(
+    r"\s[-–—]+\s([^-–—]+?)\s*(?:#[^#]*#)?$|[\s,，.．]((?:DAY|NIGHT|MORNING|EVENING|DAWN|DUSK)|[日夜晨昼朝夕晚])$"
+)
+_INSIDE = ("INT", "INN", "I/E", "ИНТ", "内", "內")
+_SLUG_TIMES: dict[str, TimeOfDay] = {
+    "day": "day", "night": "night", "morning": "morning", "evening": "evening", "dusk": "evening", "dawn": "dawn",
+    "sunset": "evening", "sunrise": "dawn", "afternoon": "day", "noon": "day", "tag": "day", "jour": "day",
+    "día": "day", "dia": "day", "giorno": "day", "день": "day", "gündüz": "day", "日": "day", "夜": "night",
+    "晚": "night", "晨": "morning", "朝": "morning", "昼": "day", "夕": "evening",
+}  # fmt: skip
+
+
+def _slugline(words: str, language: str) -> _Slug | None:
+    if not _is_slugline(words):
+        return None
+    head = _SLUG_HEAD.match(words)
+    if not head:
+        return None
+    rest = words[head.end() :].strip()
+    tail = _SLUG_TIME.search(rest)
+    told = (tail.group(1) or tail.group(2)) if tail else ""
+    location = rest[: tail.start()].strip(" -–—,.") if tail else rest
+    return _Slug(head.group(1).upper().startswith(_INSIDE), location, told, _time_told(told, language))
+
+
+def _time_told(told: str, language: str) -> TimeOfDay | None:
+    words = [word.casefold() for word in _WORD.findall(told)]
+    for word in words:
+        if word in _SLUG_TIMES:
+            return _SLUG_TIMES[word]
+    hits = [hit for hit in _hits(told, language) if hit.table == "time"]
+    return cast(TimeOfDay, hits[0].label) if hits else None
+
+
+def _slugline_of(text: str, language: str) -> _Slug | None:
+    """The first slugline among the first lines of a scene."""
+    for line in islice(_lines(text[:2000]), 6):
+        if slug := _slugline(text[line.start : line.end], language):
+            return slug
+    return None
+
+
+def _heading_words(text: str, lines: list[_Line]) -> Iterator[str]:
+    """The heading lines a scene opens with, or the title its text begins with."""
+    opening = lines[:6]
+    ranks = [_rank(text, line) if line.end - line.start <= 120 else _PLAIN for line in opening]
+    for i, (line, (rank, is_break)) in enumerate(zip(opening, ranks, strict=True)):
+        words = text[line.start : line.end].strip("*_#= \t\u3000")
+        alone = i + 1 < len(lines) and bool(lines[i + 1].gap) and _front_matter(text, line) and len(words) <= 60
+        leads = i == 0 and len(lines) > 1 and _front_matter(text, line) and len(words) <= 40
+        if (not rank and not (alone or leads)) or _is_cue(text, lines, i):
+            return
+        if not is_break:
+            yield words.lstrip(".") if _FORCED.match(words) else words
+
+
+def _says_something(words: str) -> bool:
+    """Not only a number: `IV` and `第三章` tell less than the first words of the scene."""
+    bare = _CJK_HEADING.sub("", words)
+    return bool(_WORD_CHARACTER.search(bare)) and not _NUMERAL.match(words) and len(bare) > 1
+
+
+def _first_phrase(text: str, lines: list[_Line]) -> str:
+    """The first telling sentence, or its first clause: speech only when there is nothing else near the start."""
+    body = [line for line in lines if not (line.end - line.start <= 120 and _rank(text, line)[0])] or lines
+    units = _paragraphs(text, body)[:3]
+    sentences = [text[unit.start : unit.end] for unit in islice(_sentences(text, units), 8)]
+    telling = [s for s in sentences if not _OPENS_SPEECH.match(s) and len(s) > 8] or sentences
+    return _clause(" ".join(telling[0].split())) if telling else ""
+
+
+def _clause(sentence: str) -> str:
+    bare = sentence.strip(_TITLE_EDGES)
+    if len(bare) <= TITLE_CHARS:
+        return bare
+    ends = [match.start() for match in _CLAUSE_END.finditer(bare) if 12 <= match.start() <= TITLE_CHARS]
+    return bare[: ends[-1]] if ends else bare
+
+
+def _shortened(words: str) -> str:
+    """At most `TITLE_CHARS` characters, cut between words, or between characters where no spaces are written."""
+    bare = " ".join(words.split()).strip(_TITLE_EDGES)
+    if len(bare) <= TITLE_CHARS:
+        return bare
+    cuts = [offset for offset in _atoms(bare[: TITLE_CHARS + 1]) if offset <= TITLE_CHARS]
+    cut = cuts[-1] if len(cuts) > 1 else _whole_cut(bare, TITLE_CHARS)
+    return bare[:cut].strip(_TITLE_EDGES)
+
+
+def _whole_cut(text: str, cut: int) -> int:
+    while cut > 1 and not _whole(text, cut):
+        cut -= 1
+    return cut
+
+
+_CLAUSE_END = re.compile(r"[,;:](?=\s)|\s[–—-]+\s|—|[，、；：。]")
+_TITLE_EDGES = ' \t\u3000\n\r.,;:。，、；：…–—-“”"«»„「」『』‘*_#'
+
+# --- Who is in it ----------------------------------------------------------------------------------------------
+
+_CUE = re.compile(r"@?([^\W\d_a-zß-öø-ÿа-яё][^a-zß-öø-ÿа-яё.!?:;…<>]{0,38}?)\s*(?:\([^()]{1,40}\))?\s*\^?\.?$")
+_COLON_CUE = re.compile(
+    r"([^\W\d_][^:：.!?,;\n“”\"«»(（]{0,28}?)\s*(?:[(（][^)）]{1,60}[)）])?\s*[:：](?=\s|[^\x00-\x7f])"
+)
+_NOT_CUES = frozenset("THE END|FADE IN|FADE OUT|CUT TO|TITLE|FIN|ENDE|VORHANG|CURTAIN|TELÓN|RIDEAU|ЗАНАВЕС".split("|"))
+
+
+def _characters(text: str, lines: list[_Line], language: str) -> list[CharacterMention]:
+    """Who acts in the text, the most often named first; in a screenplay or play exactly those who speak."""
+    cues = _cue_names(text, lines)
+    if cues.total() >= max(3, len(lines) / 8) or (cues and _format(text, lines) == "screenplay"):
+        names = list(cues)
+    elif language in _NAME_FINDERS:
+        names = _NAME_FINDERS[language](text)
+    else:
+        names = _cased_names(text, lines, language)
+    mentions = [mention for name in names if (mention := _mention(text, name, language))]
+    return sorted(mentions, key=lambda mention: (-mention.mentions, mention.first_offset))[:MOST_CHARACTERS]
+
+
+def _mention(text: str, name: str, language: str) -> CharacterMention | None:
+    offsets = [match.start() for match in _name_pattern(name, language).finditer(text)]
+    return CharacterMention(name=name, mentions=len(offsets), first_offset=offsets[0]) if offsets else None
+
+
+@lru_cache(maxsize=4096)
+def _name_pattern(name: str, language: str) -> re.Pattern[str]:
+    """Finds a name as the language writes it: with joined particles, endings, or in capitals."""
+    words = re.escape(name).replace(r"\ ", r"\s+")
+    if language in _BY_CHARACTER:
+        return re.compile(words)
+    if language == "ar":
+        return re.compile(rf"(?<!\w)[وف]?[بلك]?{words}(?![\w])")
+    if language == "hi":
+        return re.compile(rf"(?<![\w\u0900-\u0963]){words}(?![\w\u0900-\u0963])")
+    if language == "ko":
+        return re.compile(rf"(?<!\w){words}")
+    if language == "ru" and not name.isupper():
+        return re.compile(rf"(?<!\w){re.escape(name.rstrip('аяйьое'))}\w{{0,3}}(?!\w)")
+    return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE if name.isupper() and len(name) > 2 else 0)
+
+
+def _cue_names(text: str, lines: list[_Line]) -> Counter[str]:
+    """Who speaks in a screenplay or play: names in capitals over a speech, or before a colon, that come back."""
+    found: Counter[str] = Counter()
+    for i in range(len(lines)):
+        if name := _is_cue(text, lines, i):
+            found[name] += 1
+    if found.total() < 3:
+        found = _colon_cues(text, lines)
+    return found
+
+
+def _is_cue(text: str, lines: list[_Line], i: int) -> str:
+    """The name when this line is a cue: capitals, nothing else in the line, speech in the line below."""
+    line = lines[i]
+    if line.end - line.start > 60 or i + 1 >= len(lines) or lines[i + 1].gap:
+        return ""
+    words = text[line.start : line.end]
+    match = _CUE.match(words)
+    if not match or not _SHOUTED_NAME.match(words) or _rank(text, line)[0] or match.group(1).strip() in _NOT_CUES:
+        return ""
+    return match.group(1).strip() if words.strip("@ ").upper() == words.strip("@ ") or "(" in words else ""
+
+
+_SHOUTED_NAME = re.compile(r"@|[A-ZÀ-ÞА-ЯЁĞİŞ][A-ZÀ-ÞА-ЯЁĞİŞ0-9 .'’#-]")
+
+
+def _colon_cues(text: str, lines: list[_Line]) -> Counter[str]:
+    matches = [_COLON_CUE.match(text, line.start, min(line.end, line.start + 100)) for line in lines]
+    names = Counter(match.group(1).strip() for match in matches if match)
+    back = Counter({name: count for name, count in names.items() if count > 1})
+    return back if len(back) > 1 and 5 * back.total() >= 2 * len(lines) else Counter()
+
+
+def _cased_names(text: str, lines: list[_Line], language: str) -> list[str]:
+    """Names where names have capitals: runs of capitalised words that act, speak, bear a title or come back."""
+    evidence = _evidence(text, language)
+    least = 1 if len(text) < 3000 else 2 if len(text) < 60_000 else 4
+    likely = [name for name, found in evidence.items() if _is_somebody(found, language, least)]
+    return _one_name_each(likely, evidence)
+
+
+@dataclass(slots=True)
+class _Evidence:
+    """How a capitalised run was seen: how often, inside sentences, acting, titled, as a place, after an article."""
+
+    seen: int = 0
+    inside: int = 0
+    acting: int = 0
+    titled: int = 0
+    placed: int = 0
+    articled: int = 0
+
+
+_CAPITAL = "A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĖĘĚĞĢĪĬĮİĶĻĽŁŃŅŇŌŐŒŔŘŚŞŠŢŤŪŬŮŰŲŹŻŽА-ЯЁ"
+_RUN = re.compile(
+    rf"(?<![\w’'])((?:[{_CAPITAL}]\.\s?)*[{_CAPITAL}][\w’'-]*\w(?:\s(?:(?:de|del|della|von|van|der|la|le|du|di|da)\s)?[{_CAPITAL}][\w’'-]*\w)*)"
+)
+_BEFORE = re.compile(r"([\w’'.]+)\W{0,2}$")
+_LOWER_WORD = re.compile(r"(?<![\w’'])[a-zß-öø-ÿа-яё][\w’'-]*")
+
+
+def _evidence(text: str, language: str) -> dict[str, _Evidence]:
+    ordinary = Counter(_LOWER_WORD.findall(text))
+    nobody = _nobody(language)
+    cast_words = _Cast.of(language)
+    found: dict[str, _Evidence] = {}
+    for match in _RUN.finditer(text):
+        start, end = match.span(1)
+        name, titled = _untitled(match.group(1), nobody, cast_words.titles)
+        if not name or (ordinary[name.casefold()] > 1 and " " not in name):
+            continue
+        _note(found.setdefault(name, _Evidence()), text, start, end, titled, cast_words)
+    for name, seen in found.items():
+        if " " not in name and ordinary[name.casefold()]:
+            seen.inside = 0
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Cast:
+    """The words of one language that show who is somebody."""
+
+    titles: frozenset[str]
+    locatives: frozenset[str]
+    determiners: frozenset[str]
+    speaking: frozenset[str]
+    acting: re.Pattern[str]
+
+    @staticmethod
+    @lru_cache(maxsize=32)
+    def of(language: str) -> _Cast:
+        def words(table: dict[str, str]) -> frozenset[str]:
+            return frozenset(table.get(language, "").split())
+
+        return _Cast(
+            words(lexicon.PERSON_TITLES),
+            words(lexicon.LOCATIVES),
+            words(lexicon.DETERMINERS),
+            words(lexicon.SPEECH_VERBS),
+            re.compile(r"\s" + lexicon.ACTING.get(language, "(?!)")),
+        )
+
+
+def _note(seen: _Evidence, text: str, start: int, end: int, titled: bool, cast_words: _Cast) -> None:
+    """Add one more sighting of a capitalised run to what is known of it."""
+    before = _BEFORE.search(text, max(0, start - 24), start)
+    word = before.group(1).casefold() if before else ""
+    gap = text[max(0, start - 2) : start]
+    seen.seen += 1
+    seen.inside += bool(word) and gap[-1:] == " " and gap[:1] not in '.!?…:;—“"«»„'
+    seen.titled += titled or word.rstrip(".") in cast_words.titles
+    seen.placed += word in cast_words.locatives
+    seen.articled += word in cast_words.determiners
+    after = _FIRST_WORD.match(text, end + 1, end + 24) if text[end : end + 1] in " \u00a0" else None
+    spoke = word in cast_words.speaking or (after is not None and after.group() in cast_words.speaking)
+    seen.acting += spoke or (bool(cast_words.acting.match(text, end, end + 40)) and word not in cast_words.determiners)
+
+
+def _untitled(run: str, nobody: frozenset[str], titles: frozenset[str]) -> tuple[str, bool]:
+    """The run without small words and titles at its edges, and whether there was a title."""
+    words = run.split()
+    titled = False
+    while words and (words[0].casefold() in nobody or words[0].casefold().strip(".") in titles):
+        titled = words.pop(0).casefold().strip(".") in titles or titled
+    while words and words[-1].casefold() in nobody:
+        words.pop()
+    name = re.sub(r"['’]s$", "", " ".join(words))
+    return (name if len(name) > 1 else ""), titled
+
+
+@lru_cache(maxsize=32)
+def _nobody(language: str) -> frozenset[str]:
+    tables = (lexicon.STOP_WORDS, lexicon.NOT_NAMES, lexicon.PRONOUNS, lexicon.CONNECTIVES, lexicon.DETERMINERS)
+    words = {word for table in tables for word in table.get(language, "").casefold().split()}
+    opener = lexicon.TIME_OPENERS.get(language, "")
+    return frozenset(
+        words | set(re.findall(r"(?<![\w\\])[^\W\d_]{2,}", opener)) | set(lexicon.LOCATIVES.get(language, "").split())
+    )
+
+
+def _is_somebody(seen: _Evidence, language: str, least: int) -> bool:
+    if 2 * seen.placed > seen.seen or seen.seen < least or 3 * seen.articled > seen.seen:
+        return False
+    if language == "de":  # every noun has a capital: only titles and deeds count
+        return seen.titled > 0 or (seen.acting >= max(1, least - 1) and 10 * seen.articled <= seen.seen)
+    return (
+        bool(seen.titled)
+        or (seen.acting > 0 and (seen.inside > 0 or 2 * seen.acting >= seen.seen))
+        or seen.inside >= 2 * least
+    )
+
+
+def _one_name_each(names: list[str], evidence: dict[str, _Evidence]) -> list[str]:
+    """Of names that share a word (`Sally`, `Sally Happer`) the one most often written."""
+    kept: list[str] = []
+    taken: set[str] = set()
+    for name in sorted(names, key=lambda name: -evidence[name].seen):
+        words = set(name.split())
+        if not words & taken:
+            kept.append(name)
+            taken |= words
+    return kept
+
+
+# Languages without capitals: what stands where a speaker or a doer stands, and comes back.
+
+_ZH_SAID = "说說道问問答喊叫曰想笑"
+_ZH_NAME = re.compile(
+    rf"(?:^|(?<=[\s，。！？；：、“”「」『』]))(?:[却且]?[说說])?([\u4e00-\u9fff]{{2,4}}?)(?:[大又便乃忙急笑怒高轻小]{{0,2}})(?:[{_ZH_SAID}])(?=[：:，,“「道])",
+    re.MULTILINE,
+)
+_ZH_CALLED = re.compile(
+    r"(?:名叫|叫做|叫作|名字叫|字)([\u4e00-\u9fff]{2,4}?)(?=[，。、的；])|叫([\u4e00-\u9fff]{2,3})(?=[，。])"
+)
+_JA_NAME = re.compile(
+    "([\u30a1-\u30fa\u30fc]{2,10})(?=[はがもをにのとへ、さく])|(?:^|(?<=[\\s。、「」]))([\u4e00-\u9fff]{2,4})(?=は|が、|も、|と[、言聞])|"
+    "「([\u3041-\u3096]{2,5})[\u4e00-\u9fff」]|(?:^|(?<=[\\s。、「」]))([\u3041-\u3096]{2,4})(?=は、|が、|も、)|"
+    "([\u4e00-\u9fff\u3041-\u3096\u30a1-\u30fa]{1,4})(?:さん|くん|ちゃん|様)",
+    re.MULTILINE,
+)
+_KO_NAME = re.compile(r"(?<!\w)([\uac00-\ud7a3]{2,6}?)(?:은|는|이|가|께서|이는|이가)\s(?=[^.!?\n]{0,60})")
+_KO_PERSON = r"(?:에게|한테|의|와|과|이와|랑|라는|이라는|라고|이라고|야|아)"
+_AR_NAME = re.compile(
+    r"(?<!\w)[وف]?(?:قال|قالت|سأل|سألت|أجاب|أجابت|صاح|صاحت|همس|همست)(?:\s+ل[هك]\w?)?\s+([\u0621-\u064a]{3,})"
+)
+_AR_DOES = re.compile(r"(?<!\w)(?:كان|كانت|بينما كان|وكان|وكانت)\s+([\u0621-\u064a]{3,})\s+ي[\u0621-\u064a]{2,}")
+_HI_NAME = re.compile(
+    r"(?<![\w\u0900-\u0963])([\u0904-\u0939][\u0900-\u0963]{1,14})\s+(?:ने|बोला|बोली|बोले)(?![\w\u0900-\u0963])"
+)
+
+
+def _zh_names(text: str) -> list[str]:
+    said = Counter(match.group(1) for match in _ZH_NAME.finditer(text))
+    called = {match.group(1) or match.group(2) for match in _ZH_CALLED.finditer(text)}
+    names = {name for name, count in said.items() if count > 1} | {name for name in called if text.count(name) > 2}
+    return _unlike("zh", text, names, least=2)
+
+
+def _ja_names(text: str) -> list[str]:
+    counts = Counter(next(filter(None, match.groups())) for match in _JA_NAME.finditer(text))
+    return _unlike("ja", text, {name for name, count in counts.items() if count > 2}, least=3)
+
+
+def _ko_names(text: str) -> list[str]:
+    counts = Counter(match.group(1) for match in _KO_NAME.finditer(text))
+    names = {name for name, count in counts.items() if count > 2 and re.search(f"(?<!\\w){name}{_KO_PERSON}", text)}
+    return _unlike("ko", text, names, least=3)
+
+
+def _ar_names(text: str) -> list[str]:
+    counts = Counter(match.group(1) for pattern in (_AR_NAME, _AR_DOES) for match in pattern.finditer(text))
+    return _unlike("ar", text, {name for name, count in counts.items() if count > 1}, least=2)
+
+
+def _hi_names(text: str) -> list[str]:
+    counts = Counter(match.group(1) for match in _HI_NAME.finditer(text))
+    return _unlike("hi", text, {name for name, count in counts.items() if count > 1}, least=2)
+
+
+def _unlike(language: str, text: str, names: set[str], *, least: int) -> list[str]:
+    """The names that are no small words and no piece of a longer name as frequent."""
+    nobody = _nobody(language)
+    counts = {name: text.count(name) for name in names if name not in nobody}
+    kept = [name for name, count in counts.items() if count >= least]
+    return [
+        name
+        for name in kept
+        if not any(name != other and name in other and 2 * counts[other] > counts[name] for other in kept)
+    ]
+
+
+_NAME_FINDERS: dict[str, Callable[[str], list[str]]] = {
+    "zh": _zh_names,
+    "ja": _ja_names,
+    "ko": _ko_names,
+    "ar": _ar_names,
+    "hi": _hi_names,
+}
+
+
+def _present(text: str, analysis: ScriptAnalysis) -> tuple[str, ...]:
+    """Those of the story's characters whom the scene names, in order of appearance."""
+    found = []
+    for person in analysis.characters:
+        if match := _name_pattern(person.name, analysis.language).search(text):
+            found.append((match.start(), person.name))
+    return tuple(name for _, name in sorted(found))
+
+
+# --- Where, when, in what weather and mood ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    location: str | None
+    kind: str | None
+
+
+def _places(text: str, lines: list[_Line], hits: list[_Hit], language: str, people: set[str]) -> list[PlaceMention]:
+    """Where the story goes: its sluglines' places, else its place words after "in", "at", "through"; most first."""
+    slugs = [slug for line in lines if (slug := _slugline(text[line.start : line.end], language))]
+    if slugs:
+        named = Counter(slug.location for slug in slugs if slug.location)
+        kinds = {slug.location: _slug_kind(slug, language) for slug in slugs}
+    else:
+        phrases = [(_place_phrase(text, hit, language), hit.label) for hit in hits if hit.table == "place"]
+        named = Counter(phrase for phrase, _ in phrases)
+        kinds = dict(reversed(phrases))
+        named.update(_named_places(text, language, people))
+    merged: dict[str, PlaceMention] = {}
+    for name, count in named.most_common():
+        mention = merged.setdefault(name.casefold(), PlaceMention(name=name, kind=kinds.get(name), mentions=0))
+        mention.mentions += count
+    return sorted(merged.values(), key=lambda place: -place.mentions)[:MOST_PLACES]
+
+
+def _named_places(text: str, language: str, people: set[str]) -> Counter[str]:
+    """Capitalised runs that mostly stand after a word of place: `in Natchitoches`."""
+    if language not in lexicon.LOCATIVES or language == "de":
+        return Counter()
+    return Counter(
+        {
+            name: seen.placed
+            for name, seen in _evidence(text, language).items()
+            if seen.placed > 1 and 2 * seen.placed > seen.seen and name not in people and not seen.titled
+        }
+    )
+
+
+def _place_phrase(text: str, hit: _Hit, language: str) -> str:
+    """The place as written: its word, with up to two words before it back to the article (`old fish market`)."""
+    determiners = _Cast.of(language).determiners
+    if not determiners:
+        return text[hit.start : hit.end]
+    words = text[max(0, hit.start - 40) : hit.start]
+    before = re.search(r"(?:^|\s)(\S+) (?:(\S+) )?(?:(\S+) )?$", words)
+    if not before:
+        return text[hit.start : hit.end]
+    kept = [word for word in before.groups() if word]
+    for back, word in enumerate(reversed(kept)):
+        if word.casefold() in determiners:
+            return (
+                " ".join([*kept[len(kept) - back :], text[hit.start : hit.end]])
+                if back < 3
+                else text[hit.start : hit.end]
+            )
+        if not word[-1].isalpha():
+            break
+    return text[hit.start : hit.end]
+
+
+def _scene_place(text: str, hits: list[_Hit], slug: _Slug | None, analysis: ScriptAnalysis) -> _Place:
+    places = [hit for hit in hits if hit.table == "place"]
+    if slug:
+        kind = _slug_kind(slug, analysis.language) or next(
+            (hit.label for hit in places if hit.label != "interior"), None
+        )
+        return _Place(slug.location or None, kind)
+    if not places:
+        return _Place(_known_place(text, analysis), None)
+    weights: defaultdict[str, float] = defaultdict(float)
+    for hit in places:
+        weights[hit.label] += _place_weight(text, hit, analysis.language)
+    kind = max(weights, key=lambda label: weights[label])
+    ours = [hit for hit in places if hit.label == kind]
+    best = max(ours, key=lambda hit: _place_weight(text, hit, analysis.language))
+    return _Place(_place_phrase(text, best, analysis.language), kind)
+
+
+def _place_weight(text: str, hit: _Hit, language: str) -> float:
+    """A place word counts three times after "in" or "through": people are there rather than speak of it."""
+    locatives = _Cast.of(language).locatives
+    if not locatives:
+        return 1.0
+    before = text[max(0, hit.start - 32) : hit.start].casefold().split()[-3:]
+    return 3.0 if any(word in locatives for word in before) else 1.0
+
+
+def _known_place(text: str, analysis: ScriptAnalysis) -> str | None:
+    for place in analysis.locations:
+        if place.kind is None and _name_pattern(place.name, analysis.language).search(text):
+            return place.name
+    return None
+
+
+def _slug_kind(slug: _Slug, language: str) -> str | None:
+    kinds = [
+        hit.label
+        for code in dict.fromkeys((language, "en"))
+        for hit in _hits(slug.location, code)
+        if hit.table == "place"
+    ]
+    if slug.inside:
+        return "cave" if "cave" in kinds else "interior"
+    return next((kind for kind in kinds if kind != "interior"), None)
+
+
+def _strongest(hits: list[_Hit], table: str, text: str) -> Any:
+    """The label with most words in the scene; those in its first 200 characters count double, phrases treble."""
+    weights: defaultdict[str, float] = defaultdict(float)
+    for hit in hits:
+        if hit.table == table:
+            weights[hit.label] += 3 if " " in text[hit.start : hit.end] else 2 if hit.start < 200 else 1
+    return max(weights, key=lambda label: weights[label]) if weights else None
+
+
+def _mood(hits: list[_Hit], text: str) -> str | None:
+    """The mood with most words, when they are at least two and a quarter of all mood words."""
+    counts = Counter(hit.label for hit in hits if hit.table == "mood")
+    if not counts:
+        return None
+    mood, count = counts.most_common(1)[0]
+    return mood if count >= 2 and 4 * count >= counts.total() else None
+
+
+def _carried(before: SceneFacts, facts: SceneFacts, text: str, language: str) -> SceneFacts:
+    lines = _lines(text[:2000])
+    if lines and lines[0].end - lines[0].start <= 120 and 3.0 <= _rank(text, lines[0])[0]:
+        return facts
+    phrase, _ = _time_patterns(language)
+    same_time = facts.time_of_day == "unknown" and not phrase.search(text, 0, 200)
+    same_place = facts.location is None and facts.place_kind is None
+    return dataclasses.replace(
+        facts,
+        time_of_day=before.time_of_day if same_time else facts.time_of_day,
+        location=before.location if same_place else facts.location,
+        place_kind=before.place_kind if same_place else facts.place_kind,
+    )
 
 
 # --- A story, read whole ---------------------------------------------------------------------------------------
