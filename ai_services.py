@@ -69,6 +69,7 @@ MAX_LIST_BYTES = 20_000_000  # of OpenRouter's list of models, about 1 MB today
 MAX_PIXELS = 16_000_000  # 4096 x 4096 nearly; more is a bomb, not a scene
 MAX_SAID_CHARS = 160  # of a provider's own words in our messages
 MAX_RUNWARE_PROMPT = 3000
+MAX_RETRY_AFTER = 600.0  # seconds; a longer one is not waited for, so it need not be believed
 POLL_BATCH = 100  # tasks asked for in one request
 POLLS_AT_ONCE = 8  # that many may hang before a new one has to wait
 PROMPT_OVERHEAD_TOKENS = 256  # what chat templates add to the bytes of the body
@@ -95,6 +96,7 @@ class Pace:
     poll_timeout: float = 5.0
     lost_patience: float = 5.0  # a task whose answer was lost may take that long to become known
     refused_patience: float = 1.0  # the same where a 5xx said in words that it was not taken
+    submit_timeout: float = 20.0  # a submission is only acknowledged; then the id is asked for
     silent_patience: float = 30.0  # an accepted task may be unknown that long: running ones can look unknown
     fetch_timeout: float = 60.0
     models_every: float = 3600.0
@@ -800,7 +802,7 @@ class RunwareClient:
             drawing = await self._line.with_retries(
                 lambda: self._try(errand, lease), attempts=self._attempts, deadline=errand.deadline
             )
-            self._line.breaker.succeeded(self._line.now())  # however it was learnt: Runware makes pictures
+            self._line.breaker.succeeded(errand.sent_at)  # however it was learnt: Runware makes pictures
             return drawing
         except ProviderError:
             if errand.unsent and task.task_id is not None:
@@ -858,9 +860,9 @@ class RunwareClient:
         await self._line.ready(errand.deadline)
         was_unsent, errand.unsent = errand.unsent, False  # from here on a cancelled caller cannot know
         errand.patience = self._pace.lost_patience
+        errand.sent_at = self._line.now()
         try:
-            # A submission is only acknowledged, so it may take no more than a part of the task's time.
-            until = min(errand.deadline, self._line.now() + self._timeout / 3)
+            until = min(errand.deadline, self._line.now() + self._pace.submit_timeout)
             result = await self._line.finished(self._submit(task_id, errand.request, until), until, lease)
         except _Failure as failure:
             if failure.label == "unavailable":
@@ -1000,6 +1002,7 @@ class _Errand:
     deadline: float
     patience: float
     unsent: bool = False
+    sent_at: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -1063,7 +1066,7 @@ def _result_of(item: dict[str, Any]) -> _TaskResult:
     url = item.get("imageURL")
     if status in ("error", "failed"):
         return _TaskResult("failed", error=_mapping(item.get("error")) or item)
-    if isinstance(url, str) and url and status in (None, "success"):
+    if isinstance(url, str) and url and status not in ("processing", "pending", "queued", "running"):
         return _TaskResult("made", item=item)
     if status == "success":
         return _TaskResult("failed", error={**item, "code": "processingFailed", "message": "no picture was delivered"})
@@ -1088,6 +1091,7 @@ _ACCOUNT_WORDS = ("suspended", "insufficientcredits", "quota", "balance", "payme
 _REFUSED_CODES = re.compile(
     r"unknownmodel|.*notfound|.*expired|taskcancelled|(?:invalid|missing|unsupported|duplicate|max|value).*"
 )
+_ASKING_CODES = ("internalservererror", "serviceunavailable", "timeout")
 _NEVER_RAN = ("noavailableserver", "modelunavailable", "modelnotready", "serviceunavailable")
 
 
@@ -1228,7 +1232,8 @@ class _Poller:
         """A poll that told nothing. Only a bad account ends the waiting: the tasks keep their ids."""
         if failure.label == "rate_limited":
             self._fastest = min(self._pace.poll_most, self._fastest * 2)
-            self._not_before = self._line.now() + (failure.error.retry_after or self._fastest)
+            wait = failure.error.retry_after or self._fastest
+            self._not_before = self._line.now() + min(wait, self._pace.retry_most)
         elif failure.label == "account":
             self._line.report_account(failure)
             for watch in self._watches:
@@ -1242,7 +1247,7 @@ def _without_errors_of_asking(result: _TaskResult) -> _TaskResult | None:
     code = str(result.error.get("code", ""))
     if code.lower().endswith("notfound"):
         return None
-    asking = _runware_kind(code, 200, "") in ("rate", "down", "timeout")
+    asking = code.lower() in _ASKING_CODES or _runware_kind(code, 200, "") == "rate"
     return _TaskResult("running") if asking else result
 
 
@@ -1799,20 +1804,20 @@ class _Line:
         left = deadline - self.now()
         if left <= 0:
             raise _Failure(self._unavailable("did not answer in time"), label="timeout", accepted=False, cost_usd=0.0)
-        request = self._http.build_request(
-            method,
-            self._base_url + url,
-            content=content,
-            headers={"Accept-Encoding": "identity", **self._authorization(), **(headers or {})},
-            timeout=httpx.Timeout(left, connect=min(left, self._connect_timeout)),
-        )
         try:
+            request = self._http.build_request(
+                method,
+                self._base_url + url,
+                content=content,
+                headers={"Accept-Encoding": "identity", **self._authorization(), **(headers or {})},
+                timeout=httpx.Timeout(left, connect=min(left, self._connect_timeout)),
+            )
             response = await self._http.send(request, stream=True, follow_redirects=False)
             try:
                 body = await self._body(response, deadline, max_bytes)
             finally:
                 await response.aclose()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+        except _NEVER_LEFT as error:
             unreachable = self._unavailable("could not be reached")
             raise _Failure(unreachable, label="unreachable", accepted=False, cost_usd=0.0) from error
         except httpx.TimeoutException as error:
@@ -1893,6 +1898,13 @@ class _Line:
             task.exception()  # seen, even when nobody waits any more
 
 
+_NEVER_LEFT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
 _NAMES: Mapping[str, str] = {"openrouter": "OpenRouter", "runware": "Runware"}
 
 
@@ -2114,7 +2126,7 @@ def _first(value: object) -> dict[str, Any]:
 
 def _seconds(value: object) -> float | None:
     seconds = _money(value)
-    return seconds if seconds else None
+    return min(seconds, MAX_RETRY_AFTER) if seconds else None
 
 
 def _retry_after(header: str | None) -> float | None:
