@@ -61,6 +61,7 @@ class FakeSettings:
     fetch_ms: float = 0.0
     hidden_ms: float = 0.0  # how long getResponse does not know a task that was accepted
     picture_bytes: int = 150_000
+    softens: bool = True  # whether a softer wording, when asked for, leaves out what a content policy watches for
     max_drawing: int | None = None  # more drawings than this at once: 429
     max_draws_per_second: int | None = None
     poll_error_status: int = 200  # the HTTP status of a poll whose only result is an error (not documented)
@@ -294,7 +295,7 @@ class FakeOpenRouter:
         wrapper = response_format["json_schema"]
         self.world.counts.text_by_schema[wrapper["name"]] += 1
         user, system = _text_of(body, "user"), _text_of(body, "system")
-        forbidden = self.world.faults.watched_words()
+        forbidden = self.world.faults.watched_words() if self.world.settings.softens else ()
         answer = fake_answers.answer(wrapper["schema"], user=user, system=system, forbidden=forbidden)
         return json.dumps(answer, ensure_ascii=False)
 
@@ -890,7 +891,12 @@ class FakeProviders:
 
 def _changed(settings: FakeSettings) -> list[tuple[str, Any]]:
     plain = dataclasses.asdict(FakeSettings())
-    return [(name, value) for name, value in dataclasses.asdict(settings).items() if value != plain[name]]
+    now = dataclasses.asdict(settings)
+    return [
+        (name, int(value) if value is True or value is False else value)
+        for name, value in now.items()
+        if value != plain[name]
+    ]
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ def measure(*, quick: bool = False) -> list[Figure]:
     with FakeProviders(text_ms=100, image_ms=400, picture_bytes=100_000) as fake:
         figures = _conforming(fake)
         figures += _repeated(fake)
-        figures += _one_fails(fake)
+        figures += _blocked(fake)
         figures += _lost_answers(fake)
         return figures + _killed(fake, rounds=2 if quick else 5)
 
@@ -72,21 +72,37 @@ def _repeated(fake: FakeProviders) -> list[Figure]:
     ]
 
 
-def _one_fails(fake: FakeProviders) -> list[Figure]:
-    """One scene of eight meets a content policy that no softer wording helps."""
-    fake.reset()
-    order = {"on": "task", "kind": "error", "code": "contentPolicyViolation", "match": "dragon", "times": None}
-    fake.control(faults=[order])
-    with Service(fake, image_concurrency=8) as service:
-        text = story(3000, 8, extra={4: "Then the dragon came, and the dragon sang of a dragon."})
-        state = service.wait(service.generate(text, num_scenes=8))
+def _blocked(fake: FakeProviders) -> list[Figure]:
+    """One scene of eight meets a content policy: first a softer wording helps, then it does not."""
+    softened = _with_a_dragon(fake, 3000, softens=True)
+    helped = sum(scene["prompt_source"] == "softened" for scene in softened["scenes"])
+    state = _with_a_dragon(fake, 3001, softens=False)
     failed = [scene for scene in state["scenes"] if scene["status"] == "failed"]
+    told = len(failed) == 1 and state["status"] == "completed" and bool(failed[0]["error"]["message"])
     note = f"{len(failed)} failed: {(failed[0]['error'] or {}).get('code')}" if failed else "none failed"
     return [
-        Figure("promises", "scenes ready beside a blocked one", ready(state), "", limit=7, at_least=True, note=note),
-        _none("… session not completed", int(state["status"] != "completed")),
-        _none("… blocked scene not told", int(len(failed) != 1 or not failed[0]["error"]["message"])),
+        Figure(
+            "promises",
+            "of 8, one to be softened: ready",
+            ready(softened),
+            "",
+            limit=8,
+            at_least=True,
+            note=f"{helped} softened",
+        ),
+        Figure("promises", "of 8, one blocked for good: ready", ready(state), "", limit=7, at_least=True, note=note),
+        _none("… session not completed or reason not told", int(not told)),
+        _none("pictures paid twice beside a blocked one", fake.counts()["pictures_paid_twice"]),
     ]
+
+
+def _with_a_dragon(fake: FakeProviders, number: int, *, softens: bool) -> Json:
+    order = {"on": "task", "kind": "error", "code": "contentPolicyViolation", "match": "dragon", "times": None}
+    fake.reset()
+    fake.control(faults=[order], softens=softens)
+    with Service(fake, image_concurrency=8) as service:
+        text = story(number, 8, extra={4: "Then the dragon came, and the dragon sang of a dragon."})
+        return service.wait(service.generate(text, num_scenes=8))
 
 
 def _lost_answers(fake: FakeProviders) -> list[Figure]:
