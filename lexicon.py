@@ -93,6 +93,7 @@ TIME_PHRASES: dict[str, str] = {
         r"\bl['’](?:aube|aurore|été|automne|hiver|après-midi|année)\b|\b(?:plus tard|demain|hier|le lendemain|minuit)\b"
     ),
     "es": (
+        r"\b(?:al (?:otro )?día siguiente|(?:el|al) d[ií]a anterior)\b|"
         r"\b(?:el|la|los|las|al|a la|del|de la|una|un|aquella?|aquel|esa|ese|esta|este|cada|por la|"
         r"dos|tres|cuatro|cinco|pocos|"
         r"pocas|algunos|algunas|varios|unos|unas|media) (?:\w+ )?(?:mañana|mediodía|tarde|noche|"
@@ -138,6 +139,7 @@ TIME_PHRASES: dict[str, str] = {
         r"şafakta|gece yarısı|yarın|dün|sabah|daha sonra)\b|\b(?:gün|saat|yıl|ay|hafta|dakika) sonra\b"
     ),
     "ar": (
+        r"(?:و)?(?:في )?(?:اليوم|الصباح|المساء) التالي|"
         r"(?:في|وفي|ذات|بعد|وبعد|قبل|منذ|كل|عند|وعند) (?:\S+ )?(?:ال)?(?:صباح|ظهر|ظهيرة|عصر|مساء|ليل|"
         r"ليلة|منتصف|فجر|غروب|شروق|"
         r"يوم|أيام|الأيام|أسبوع|أسابيع|شهر|أشهر|شهور|سنة|سنوات|سنين|عام|أعوام|ساعة|ساعات|دقائق|ربيع|"
@@ -451,7 +453,7 @@ PLACES: dict[str, dict[str, str]] = {
         "hi": "समुद्र सागर महासागर जहाज़ जहाज बंदरगाह लहरें लहरों द्वीप टापू",
         "zh": "大海 海上 海洋 海里 海面 船上 甲板 港口 海港 海浪 岛上 小岛 海湾",
         "ja": "海 船の 甲板 港 波間 島の 湾",
-        "ko": "바다 대양 항구 갑판 파도 섬에 섬으로 배 위",
+        "ko": "바다 대양 항구 갑판 파도 섬에 섬으로 배_위",
     },
     "beach": {
         "en": "beach* shore* seashore coast* strand dunes",
@@ -636,9 +638,9 @@ PLACES: dict[str, dict[str, str]] = {
         "ko": "길 길을 도로 오솔길 길가",
     },
     "cave": {
-        "en": "cave* cavern* grotto tunnel* mine mines burrow den lair",
+        "en": "cave* cavern* grotto tunnel* mines mineshaft* burrow den lair",
         "de": "höhle* grotte stollen tunnel bergwerk",
-        "fr": "grotte* caverne* tunnel mine tanière",
+        "fr": "grotte* caverne* tunnel tanière",
         "es": "cueva* caverna* gruta túnel mina guarida",
         "it": "grotta grotte caverna tunnel miniera tana",
         "pt": "caverna* gruta túnel mina toca",
@@ -1371,7 +1373,8 @@ PERSON_TITLES: dict[str, str] = {
 # Words before a capitalised word that make it a place rather than a person.
 LOCATIVES: dict[str, str] = {
     "en": (
-        "in at near into toward towards across through around throughout outside inside beyond over by on along "
+        "in at to from near into toward towards across through around throughout outside inside beyond over by "
+        "on along "
         "behind under beside"
     ),
     "de": "in nach bei aus an am im auf durch vor hinter unter über neben zum zur",
@@ -1390,17 +1393,19 @@ NOT_NAMES: dict[str, str] = {
         "april may june july august september october november december christmas easter i'm i'll i've i'd it's that's "
         "don't chapter part book act scene page int ext okay ok please thank thanks hello goodbye good come go "
         "look stop "
-        "wait earth mars venus moon sun north south east west every each another many most something everyone nobody "
+        "wait earth mars venus moon sun north south east west every each another many most something everyone "
+        "everybody nobody "
         "everything nothing somebody someone anyone maybe perhaps let one two three four five six seven eight nine ten "
         "first last next finally suddenly later soon meanwhile today tomorrow yesterday tonight never always "
         "once there "
-        "then this these those both such half none several few much dear ah oh hey hi ha hm hmm ugh alas"
+        "then this these those both such half none several few much dear ah oh hey hi ha hm hmm ugh alas voice"
     ),
     "de": (
         "gott herr frau montag dienstag mittwoch donnerstag freitag samstag sonntag januar februar märz april mai juni "
         "juli august september oktober november dezember kapitel szene akt teil mutter vater danach plötzlich "
         "dort bald "
-        "endlich jetzt heute morgen gestern alle niemand etwas jemand nichts manchmal vielleicht"
+        "endlich jetzt heute morgen gestern alle niemand etwas jemand nichts manchmal vielleicht draußen "
+        "drinnen ende anfang mensch menschen leute"
     ),
     "fr": (
         "dieu seigneur monsieur madame mademoiselle chapitre acte scène tout tous rien personne soudain enfin "
@@ -1412,17 +1417,18 @@ NOT_NAMES: dict[str, str] = {
     "ru": "бог господи боже глава сцена действие все никто ничего потом тогда теперь вдруг наконец однажды",
     "tr": "allah tanrı bölüm perde sahne herkes hiç kimse sonra şimdi birden",
     "ar": (
-        "له لها لهم لي لك لنا أن إن إنه إنها يا نعم لا ما من في على هذا هذه ذلك الملك الرجل المرأة الولد أحد "
+        "يوما يوم ابن قوم له لها لهم لي لك لنا أن إن إنه إنها يا نعم لا ما من في على هذا هذه ذلك الملك الرجل "
+        "المرأة الولد أحد "
         "أحدهم كل بعض "
         "هو هي قد فقد كيف لماذا متى أين الذي التي عنه منه عليه به بها أما وأما لأن كان ثم حتى بل إلا"
     ),
     "hi": (
-        "उस उसने मैं मैंने तुम तुमने हम हमने सब सबने किसी किसीने जिस जिसने वह वे उन उन्होंने आप आपने लोगों "
+        "जी लोग उस उसने मैं मैंने तुम तुमने हम हमने सब सबने किसी किसीने जिस जिसने वह वे उन उन्होंने आप आपने लोगों "
         "बच्चों सभी दोनों एक इस इन कोई "
         "माँ पिता ही भी और तो फिर उनमें"
     ),
     "zh": (
-        "他们 我们 你们 她们 它们 自己 众人 大家 有人 人们 一个 这个 那个 只见 却说 且说 原来 于是 然后 忽然 "
+        "他们 我们 你们 她们 它们 自己 众人 大家 有人 人们 一个 这个 那个 再拜 大呼 只见 却说 且说 原来 于是 然后 忽然 "
         "不知 如此 又 "
         "大叫 大笑 大怒 大喜 此人 其人 二人 三人 一人 某 之 听说 据说 难道 知道 味道 街道 地道 一道 学问 叔叔 "
         "妈妈 爸爸 孩子 男孩 女孩 老人 使者 左右"
@@ -1448,4 +1454,14 @@ DETERMINERS: dict[str, str] = {
     "es": "el la los las un una unos unas del al este esta ese esa su sus mi de aquel aquella",
     "it": "il lo la i gli le un uno una del della dello nel nella al alla sul sulla questo questa suo sua di",
     "pt": "o a os as um uma do da no na ao à este esta seu sua de",
+}
+
+# The articles before one who has no name; regular expressions.
+ARTICLES: dict[str, str] = {
+    "en": "the",
+    "de": "der|die|das",
+    "fr": "le|la|l['’]",
+    "es": "el|la",
+    "it": "il|lo|la|l['’]",
+    "pt": "o|a",
 }

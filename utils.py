@@ -412,9 +412,11 @@ _PLAIN = (0.0, False)
 
 
 def _front_matter(text: str, line: _Line) -> bool:
-    """A title, an author's name, a `Title:` line: short, and no sentence."""
-    short = line.end - line.start <= 80
-    return short and not _SENTENCE_STOP.search(text, max(line.start, line.end - 6), line.end)
+    """A title, an author's name, a `Title:` line, `FADE IN:`: short, and no sentence."""
+    if line.end - line.start > 80:
+        return False
+    shouted = line.end - line.start <= 12 and text[line.start : line.end].isupper()
+    return shouted or not _SENTENCE_STOP.search(text, max(line.start, line.end - 6), line.end)
 
 
 def _ranks(text: str, lines: list[_Line]) -> list[tuple[float, bool]]:
@@ -829,6 +831,9 @@ _WORD = re.compile(
 _WORD_CHARACTER = re.compile(r"[^\W_]")
 _UNSPACED_LETTER = re.compile(f"[{_UNSPACED}\u3043\u3063\u3083\u3085\u3087\u30a3\u30c3\u30e3\u30e5\u30e7\u30fc]")
 _HARAKAT = re.compile("[\u064b-\u065f\u0670\u0640]")
+_KO_ENDINGS = frozenset(
+    "|에|에서|에는|의|을|를|이|가|은|는|로|으로|과|와|도|까지|밖|속|속에|밑|위|위에".split("|")
+)  # after one syllable
 _BY_CHARACTER = frozenset({"zh", "ja"})  # looked up anywhere: no spaces tell where a word begins
 
 
@@ -898,20 +903,26 @@ def _character_hits(text: str, language: str, vocabulary: _Vocabulary) -> Iterat
 
 def _meanings(word: str, language: str, vocabulary: _Vocabulary) -> tuple[tuple[str, str], ...]:
     """What a word means: the word itself first, then its longest known stem; Arabic sheds its joined particles."""
-    for form in _arabic_forms(word) if language == "ar" else (word, word.split("'")[0].split("’")[0]):
+    for form in _arabic_forms(word) if language == "ar" else _elided_forms(word):
         if form in vocabulary.exact:
             return vocabulary.exact[form]
     for length in range(min(len(word), 24), 0, -1):
-        if word[:length] in vocabulary.stems:
+        if word[:length] in vocabulary.stems and (length > 1 or word[1:] in _KO_ENDINGS):
             return vocabulary.stems[word[:length]]
     return ()
 
 
+def _elided_forms(word: str) -> list[str]:
+    """The word, and its parts around an apostrophe: `l'aube`, `boy's`."""
+    return [word, *re.split("['’]", word)] if "'" in word or "’" in word else [word]
+
+
 def _arabic_forms(word: str) -> list[str]:
+    """The word without vowel signs, and what is left when joined particles and the article are taken off."""
     forms = [_HARAKAT.sub("", word)]
-    for particles in (("و", "ف"), ("ب", "ك", "ل"), ("ال", "ل")):
-        forms += [form[len(particle) :] for form in forms for particle in particles if form.startswith(particle)]
-    return [form for form in forms if len(form) > 1]
+    for particles, least in ((("و", "ف"), 4), (("ب", "ك", "ل"), 4), (("ال", "ل"), 2)):
+        forms += [form[len(cut) :] for form in forms for cut in particles if form.startswith(cut) and len(form) > least]
+    return forms
 
 
 # --- Numbers about a story -------------------------------------------------------------------------------------
@@ -1044,22 +1055,31 @@ def _slugline_of(text: str, language: str) -> _Slug | None:
 
 def _heading_words(text: str, lines: list[_Line]) -> Iterator[str]:
     """The heading lines a scene opens with, or the title its text begins with."""
-    opening = lines[:6]
-    ranks = [_rank(text, line) if line.end - line.start <= 120 else _PLAIN for line in opening]
-    for i, (line, (rank, is_break)) in enumerate(zip(opening, ranks, strict=True)):
-        words = text[line.start : line.end].strip("*_#= \t\u3000")
-        alone = i + 1 < len(lines) and bool(lines[i + 1].gap) and _front_matter(text, line) and len(words) <= 60
-        leads = i == 0 and len(lines) > 1 and _front_matter(text, line) and len(words) <= 40
-        if (not rank and not (alone or leads)) or _is_cue(text, lines, i):
+    for i, line in enumerate(lines[:6]):
+        words = text[line.start : line.end].strip("*_#= \t\u3000") if line.end - line.start <= 120 else ""
+        rank, is_break = _rank(text, line) if words else _PLAIN
+        if not (rank or _stands_as_title(text, lines, i)) or _is_cue(text, lines, i):
             return
+        if told := _TITLE_PAGE.match(words):
+            words = told.group(1)
         if not is_break:
             yield words.lstrip(".") if _FORCED.match(words) else words
 
 
+def _stands_as_title(text: str, lines: list[_Line], i: int) -> bool:
+    """A short line without a sentence's end that is followed by a blank line, or opens the text."""
+    line = lines[i]
+    if i + 1 >= len(lines) or not _front_matter(text, line):
+        return False
+    return line.end - line.start <= (TITLE_CHARS if lines[i + 1].gap else 40 if i == 0 else 0)
+
+
 def _says_something(words: str) -> bool:
-    """Not only a number: `IV` and `第三章` tell less than the first words of the scene."""
-    bare = _CJK_HEADING.sub("", words)
-    return bool(_WORD_CHARACTER.search(bare)) and not _NUMERAL.match(words) and len(bare) > 1
+    """Not only a number: `IV`, `Chapter 2` and `第三章` tell less than the first words of the scene."""
+    tokens = _FIRST_WORD.findall(words.casefold())
+    if _NUMERAL.match(words) or all(token in _HEADINGS or _is_number(token) for token in tokens):
+        return False
+    return len(_CJK_HEADING.sub("", words).strip(_TITLE_EDGES)) > 1
 
 
 def _first_phrase(text: str, lines: list[_Line]) -> str:
@@ -1073,20 +1093,27 @@ def _first_phrase(text: str, lines: list[_Line]) -> str:
 
 def _clause(sentence: str) -> str:
     bare = sentence.strip(_TITLE_EDGES)
-    if len(bare) <= TITLE_CHARS:
+    most = _title_chars(bare)
+    if len(bare) <= most:
         return bare
-    ends = [match.start() for match in _CLAUSE_END.finditer(bare) if 12 <= match.start() <= TITLE_CHARS]
+    ends = [match.start() for match in _CLAUSE_END.finditer(bare) if most * 0.4 <= match.start() <= most]
     return bare[: ends[-1]] if ends else bare
 
 
 def _shortened(words: str) -> str:
     """At most `TITLE_CHARS` characters, cut between words, or between characters where no spaces are written."""
-    bare = " ".join(words.split()).strip(_TITLE_EDGES)
-    if len(bare) <= TITLE_CHARS:
+    bare = " ".join(words[: 4 * TITLE_CHARS].split()).strip(_TITLE_EDGES)
+    most = _title_chars(bare)
+    if len(bare) <= most:
         return bare
-    cuts = [offset for offset in _atoms(bare[: TITLE_CHARS + 1]) if offset <= TITLE_CHARS]
-    cut = cuts[-1] if len(cuts) > 1 else _whole_cut(bare, TITLE_CHARS)
-    return bare[:cut].strip(_TITLE_EDGES)
+    cuts = [offset for offset in _atoms(bare[: most + 1]) if offset <= most]
+    cut = cuts[-1] if len(cuts) > 1 else _whole_cut(bare, most)
+    return _SHORT_TAIL.sub("", bare[:cut].strip(_TITLE_EDGES)).strip(_TITLE_EDGES)
+
+
+def _title_chars(words: str) -> int:
+    """Half as many characters where each is as wide and says as much as two letters."""
+    return TITLE_CHARS // 2 if 2 * len(_UNSPACED_LETTER.findall(words)) > len(words) else TITLE_CHARS
 
 
 def _whole_cut(text: str, cut: int) -> int:
@@ -1095,6 +1122,8 @@ def _whole_cut(text: str, cut: int) -> int:
     return cut
 
 
+_TITLE_PAGE = re.compile(r"title\s*:\s*(\S.*)", re.IGNORECASE)  # of a Fountain file
+_SHORT_TAIL = re.compile(r"(?:\s[^\W\d_]{1,3})+$")
 _CLAUSE_END = re.compile(r"[,;:](?=\s)|\s[–—-]+\s|—|[，、；：。]")
 _TITLE_EDGES = ' \t\u3000\n\r.,;:。，、；：…–—-“”"«»„「」『』‘*_#'
 
@@ -1180,7 +1209,20 @@ def _cased_names(text: str, lines: list[_Line], language: str) -> list[str]:
     evidence = _evidence(text, language)
     least = 1 if len(text) < 3000 else 2 if len(text) < 60_000 else 4
     likely = [name for name, found in evidence.items() if _is_somebody(found, language, least)]
-    return _one_name_each(likely, evidence)
+    return [*_one_name_each(likely, evidence), *_speaking_nouns(text, language)]
+
+
+def _speaking_nouns(text: str, language: str) -> list[str]:
+    """Those without a name who speak more than once: `the fox said`, `dit le renard`."""
+    if language not in lexicon.ARTICLES:
+        return []
+    said = "|".join(lexicon.SPEECH_VERBS[language].split())
+    the = rf"\b(?:{lexicon.ARTICLES[language]})\s?(?<=[\s'’])"
+    speaker = re.compile(rf"\b(?:{said}) {the}([^\W\d_]{{3,}})(?=[\n.,;:!?])|{the}([^\W\d_]{{3,}}) (?:{said})\b")
+    counts = Counter((match.group(1) or match.group(2)) for match in speaker.finditer(text))
+    nobody = _nobody(language)
+    own = language == "de"  # where a noun has its capital anyway
+    return [noun for noun, count in counts.items() if count > 1 and noun not in nobody and (own or noun.islower())]
 
 
 @dataclass(slots=True)
@@ -1199,7 +1241,6 @@ _CAPITAL = "A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĖĘĚĞĢĪĬĮİĶĻĽŁŃŅŇŌŐŒ�
 _RUN = re.compile(
     rf"(?<![\w’'])((?:[{_CAPITAL}]\.\s?)*[{_CAPITAL}][\w’'-]*\w(?:\s(?:(?:de|del|della|von|van|der|la|le|du|di|da)\s)?[{_CAPITAL}][\w’'-]*\w)*)"
 )
-_BEFORE = re.compile(r"([\w’'.]+)\W{0,2}$")
 _LOWER_WORD = re.compile(r"(?<![\w’'])[a-zß-öø-ÿа-яё][\w’'-]*")
 
 
@@ -1229,6 +1270,7 @@ class _Cast:
     determiners: frozenset[str]
     speaking: frozenset[str]
     acting: re.Pattern[str]
+    adjective: re.Pattern[str]  # German: `nächsten` before `Abend` shows a noun, as an article would
 
     @staticmethod
     @lru_cache(maxsize=32)
@@ -1242,34 +1284,42 @@ class _Cast:
             words(lexicon.DETERMINERS),
             words(lexicon.SPEECH_VERBS),
             re.compile(r"\s" + lexicon.ACTING.get(language, "(?!)")),
+            re.compile(r"\w{2,}(?:en|er|em|es)" if language == "de" else "(?!)"),
         )
 
 
 def _note(seen: _Evidence, text: str, start: int, end: int, titled: bool, cast_words: _Cast) -> None:
     """Add one more sighting of a capitalised run to what is known of it."""
-    before = _BEFORE.search(text, max(0, start - 24), start)
-    word = before.group(1).casefold() if before else ""
+    words = [word.casefold().strip(".,") for word in text[max(0, start - 32) : start].split()[-2:]]
     gap = text[max(0, start - 2) : start]
-    seen.seen += 1
-    seen.inside += bool(word) and gap[-1:] == " " and gap[:1] not in '.!?…:;—“"«»„'
-    seen.titled += titled or word.rstrip(".") in cast_words.titles
-    seen.placed += word in cast_words.locatives
-    seen.articled += word in cast_words.determiners
+    joined = gap[-1:] == " " and gap[:1] not in '.!?…:;—“"«»„'
+    last = words[-1] if words and joined else ""
+    articled = last in cast_words.determiners or bool(cast_words.adjective.fullmatch(last))
+    lead = words[0] if articled and len(words) == 2 else last
     after = _FIRST_WORD.match(text, end + 1, end + 24) if text[end : end + 1] in " \u00a0" else None
-    spoke = word in cast_words.speaking or (after is not None and after.group() in cast_words.speaking)
-    seen.acting += spoke or (bool(cast_words.acting.match(text, end, end + 40)) and word not in cast_words.determiners)
+    spoke = lead in cast_words.speaking or (after is not None and after.group() in cast_words.speaking)
+    seen.seen += 1
+    seen.inside += bool(last)
+    seen.titled += titled or last in cast_words.titles
+    seen.placed += lead in cast_words.locatives
+    seen.articled += articled
+    seen.acting += spoke or bool(cast_words.acting.match(text, end, end + 40))
 
 
 def _untitled(run: str, nobody: frozenset[str], titles: frozenset[str]) -> tuple[str, bool]:
     """The run without small words and titles at its edges, and whether there was a title."""
     words = run.split()
     titled = False
-    while words and (words[0].casefold() in nobody or words[0].casefold().strip(".") in titles):
-        titled = words.pop(0).casefold().strip(".") in titles or titled
-    while words and words[-1].casefold() in nobody:
+    while words and (_plain(words[0]) in nobody or _plain(words[0]) in titles):
+        titled = _plain(words.pop(0)) in titles or titled
+    while words and _plain(words[-1]) in nobody:
         words.pop()
     name = re.sub(r"['’]s$", "", " ".join(words))
     return (name if len(name) > 1 else ""), titled
+
+
+def _plain(word: str) -> str:
+    return word.casefold().replace("’", "'").strip(".")
 
 
 @lru_cache(maxsize=32)
@@ -1277,21 +1327,21 @@ def _nobody(language: str) -> frozenset[str]:
     tables = (lexicon.STOP_WORDS, lexicon.NOT_NAMES, lexicon.PRONOUNS, lexicon.CONNECTIVES, lexicon.DETERMINERS)
     words = {word for table in tables for word in table.get(language, "").casefold().split()}
     opener = lexicon.TIME_OPENERS.get(language, "")
+    words |= {word for word, meanings in _vocabulary(language).exact.items() if meanings[0][0] == "time"}
     return frozenset(
         words | set(re.findall(r"(?<![\w\\])[^\W\d_]{2,}", opener)) | set(lexicon.LOCATIVES.get(language, "").split())
     )
 
 
 def _is_somebody(seen: _Evidence, language: str, least: int) -> bool:
-    if 2 * seen.placed > seen.seen or seen.seen < least or 3 * seen.articled > seen.seen:
+    if 2 * seen.placed > seen.seen or seen.seen < least:
         return False
     if language == "de":  # every noun has a capital: only titles and deeds count
         return seen.titled > 0 or (seen.acting >= max(1, least - 1) and 10 * seen.articled <= seen.seen)
-    return (
-        bool(seen.titled)
-        or (seen.acting > 0 and (seen.inside > 0 or 2 * seen.acting >= seen.seen))
-        or seen.inside >= 2 * least
-    )
+    if 3 * seen.articled > seen.seen:  # `the Scarecrow` is somebody when he does something, `the Bible` is not
+        return seen.acting >= 3 and 6 * seen.acting >= seen.seen and seen.inside > seen.seen / 2
+    acts = seen.acting > 0 and (seen.inside > 0 or 2 * seen.acting >= seen.seen)
+    return seen.titled > 0 or acts or (seen.inside >= 3 * least and 4 * seen.placed <= seen.seen)
 
 
 def _one_name_each(names: list[str], evidence: dict[str, _Evidence]) -> list[str]:
@@ -1310,7 +1360,7 @@ def _one_name_each(names: list[str], evidence: dict[str, _Evidence]) -> list[str
 
 _ZH_SAID = "说說道问問答喊叫曰想笑"
 _ZH_NAME = re.compile(
-    rf"(?:^|(?<=[\s，。！？；：、“”「」『』]))(?:[却且]?[说說])?([\u4e00-\u9fff]{{2,4}}?)(?:[大又便乃忙急笑怒高轻小]{{0,2}})(?:[{_ZH_SAID}])(?=[：:，,“「道])",
+    rf"(?:^|(?<=[\s，。！？；：、“”「」『』]))(?:[却且]?[说說])?([\u4e00-\u9fff]{{2,4}}?)(?<![大又便乃忙急笑怒高轻])(?:[大又便乃忙急笑怒高轻小]{{0,2}})(?:[{_ZH_SAID}])(?=[：:，,“「道])",
     re.MULTILINE,
 )
 _ZH_CALLED = re.compile(
@@ -1334,9 +1384,10 @@ _HI_NAME = re.compile(
 
 
 def _zh_names(text: str) -> list[str]:
+    least = _least_sightings(text)
     said = Counter(match.group(1) for match in _ZH_NAME.finditer(text))
     called = {match.group(1) or match.group(2) for match in _ZH_CALLED.finditer(text)}
-    names = {name for name, count in said.items() if count > 1} | {name for name in called if text.count(name) > 2}
+    names = {name for name, count in said.items() if count >= least} | {name for name in called if text.count(name) > 2}
     return _unlike("zh", text, names, least=2)
 
 
@@ -1353,12 +1404,18 @@ def _ko_names(text: str) -> list[str]:
 
 def _ar_names(text: str) -> list[str]:
     counts = Counter(match.group(1) for pattern in (_AR_NAME, _AR_DOES) for match in pattern.finditer(text))
-    return _unlike("ar", text, {name for name, count in counts.items() if count > 1}, least=2)
+    return _unlike("ar", text, {name for name, count in counts.items() if count >= _least_sightings(text)}, least=2)
 
 
 def _hi_names(text: str) -> list[str]:
     counts = Counter(match.group(1) for match in _HI_NAME.finditer(text))
-    return _unlike("hi", text, {name for name, count in counts.items() if count > 1}, least=2)
+    names = {name for name, count in counts.items() if count >= _least_sightings(text) and not name.endswith("ों")}
+    return _unlike("hi", text, names, least=2)
+
+
+def _least_sightings(text: str) -> int:
+    """How often somebody has to speak to be a name: once in a short text."""
+    return 1 if len(text) < 3000 else 2
 
 
 def _unlike(language: str, text: str, names: set[str], *, least: int) -> list[str]:
@@ -1431,26 +1488,24 @@ def _named_places(text: str, language: str, people: set[str]) -> Counter[str]:
     )
 
 
+_THREE_WORDS = re.compile(r"(?<=\s)(?:\S+ ){1,3}$")
+
+
 def _place_phrase(text: str, hit: _Hit, language: str) -> str:
     """The place as written: its word, with up to two words before it back to the article (`old fish market`)."""
-    determiners = _Cast.of(language).determiners
-    if not determiners:
-        return text[hit.start : hit.end]
-    words = text[max(0, hit.start - 40) : hit.start]
-    before = re.search(r"(?:^|\s)(\S+) (?:(\S+) )?(?:(\S+) )?$", words)
-    if not before:
-        return text[hit.start : hit.end]
-    kept = [word for word in before.groups() if word]
-    for back, word in enumerate(reversed(kept)):
-        if word.casefold() in determiners:
-            return (
-                " ".join([*kept[len(kept) - back :], text[hit.start : hit.end]])
-                if back < 3
-                else text[hit.start : hit.end]
-            )
-        if not word[-1].isalpha():
+    place = text[hit.start : hit.end]
+    edges = _Cast.of(language).determiners | _Cast.of(language).locatives
+    before = _THREE_WORDS.search(" " + text[max(0, hit.start - 40) : hit.start])
+    if not before or not _Cast.of(language).determiners:
+        return place
+    kept: list[str] = []
+    for word in reversed(before.group().split()):
+        if word.casefold() in edges:
+            return " ".join([*kept, place])
+        if not word[-1].isalpha() or len(kept) == 2:
             break
-    return text[hit.start : hit.end]
+        kept.insert(0, word)
+    return place
 
 
 def _scene_place(text: str, hits: list[_Hit], slug: _Slug | None, analysis: ScriptAnalysis) -> _Place:
@@ -1509,12 +1564,13 @@ def _strongest(hits: list[_Hit], table: str, text: str) -> Any:
 
 
 def _mood(hits: list[_Hit], text: str) -> str | None:
-    """The mood with most words, when they are at least two and a quarter of all mood words."""
+    """The mood with most words: at least two (one in under 600 characters) and a quarter of all mood words."""
     counts = Counter(hit.label for hit in hits if hit.table == "mood")
     if not counts:
         return None
     mood, count = counts.most_common(1)[0]
-    return mood if count >= 2 and 4 * count >= counts.total() else None
+    least = 1 if len(text) < 600 else 2
+    return mood if count >= least and 4 * count >= counts.total() else None
 
 
 def _carried(before: SceneFacts, facts: SceneFacts, text: str, language: str) -> SceneFacts:
