@@ -31,8 +31,8 @@ WEATHERS: dict[str, tuple[str, float, float]] = {
 MOODS: dict[str, tuple[str, float, float]] = {
     "glad": ("#ffd27a", 0.07, 1.12),
     "calm": ("#cfe3dc", 0.08, 0.92),
-    "sad": ("#6b83a6", 0.20, 0.62),
-    "dark": ("#2c2440", 0.20, 0.80),
+    "sad": ("#6b83a6", 0.15, 0.76),
+    "dark": ("#2c2440", 0.14, 0.88),
     "angry": ("#b8382c", 0.17, 1.05),
     "tender": ("#f3a3ab", 0.13, 1.0),
     "strange": ("#6d52a8", 0.17, 1.05),

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from adapters.paper_cut.colours import darker, lighter, mix, rgb
-from adapters.paper_cut.paper import Cut, Part, box, dot, poly
+from adapters.paper_cut.paper import Cut, Part, box, dot, poly, star
 from adapters.paper_cut.words import (
     ANIMALS,
     COLOURS,
@@ -29,7 +29,7 @@ CLOTH = (
 )  # fmt: skip
 SKINS = ("#f6d7bd", "#eec29c", "#d9a577", "#b87f52", "#8d5a3a", "#65402b")
 HAIRS = ("#2b2026", "#4a2f22", "#7b4a26", "#b5702f", "#d9a441", "#a8432a", "#efe6d8")
-GARMENT_KINDS = ("coat", "dress", "tunic", "trousers")
+FULL_DESCRIPTION = 9  # words; an appearance that says so much and no hat means no hat
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def look_of(name: str, appearance: str, story_seed: int) -> Look:
     skin = _said_skin(said) or rng.choice(SKINS)
     cloth = _said_colour(said, GARMENTS) or rng.choice([colour for colour in CLOTH if _apart(colour, skin)])
     hair = rng.choice(HAIRS[:3] if skin in SKINS[3:] else HAIRS[:-1])
-    second = rng.choice([colour for colour in CLOTH if _apart(colour, cloth)])
+    second = _said_colour(said, {**HATS, **MARKS}) or rng.choice([other for other in CLOTH if _apart(other, cloth)])
     beard = age_only == "old" and not her and rng.random() < 0.8
     height = rng.uniform(0.92, 1.06)
     if age_only == "old":
@@ -87,8 +87,8 @@ def look_of(name: str, appearance: str, story_seed: int) -> Look:
         skin=skin,
         hair=_said_colour(said, ("hair", "hairs", "braids", "curls", "beard", "fur"), HAIR_COLOURS) or hair,
         style=first_of(HAIR_STYLES, said) or style,
-        garment=first_of(dict.fromkeys(GARMENT_KINDS) and GARMENTS, said) or garment,
-        hat=first_of(HATS, said) or first_of(HATS, called) or ("" if appearance and not _mentions_hat(said) else hat),
+        garment=first_of(GARMENTS, said) or garment,
+        hat=first_of(HATS, said) or first_of(HATS, called) or ("" if len(said) > FULL_DESCRIPTION else hat),
         mark=first_of(MARKS, said) or mark,
         beard=beard or "beard" in said or "bearded" in said,
         scale=height * {"child": 0.70, "old": 0.94}.get(age_only, 1.0),
@@ -520,6 +520,27 @@ def _turtle(body: str, shell: str) -> Cut:
     )
 
 
+def _snake(body: str) -> Cut:
+    return (
+        Part("M-56 -6Q-40 -26 -22 -8T10 -8T26 -34Q24 -54 38 -56", None, body, 12),
+        Part("M-48 -12L-42 -15M-20 -8L-14 -4M2 -4L8 -9M25 -28L27 -38", None, darker(body, 0.35), 4),
+        Part(dot(42, -57, 13, 9), body),
+        Part(dot(45, -60, 2.2), "#241c22"),
+        Part("M54 -55L66 -53M66 -53L71 -57M66 -53L71 -49", None, "#c8413b", 2),
+    )
+
+
+def _faced(shape: str, colour: str) -> Cut:
+    """A thing of the sky that acts in the story: it gets a face."""
+    ink = "#4a3428"
+    return (
+        Part(shape, colour),
+        Part(dot(-10, -50, 4) + dot(12, -50, 4), ink),
+        Part(dot(-18, -41, 5) + dot(20, -41, 5), mix(colour, "#e86a5a", 0.4)),
+        Part("M-7 -39Q1 -31 9 -39", None, ink, 2.4),
+    )
+
+
 def _elephant(body: str) -> Cut:
     return (
         Part("M-34 -30L-34 -6M-16 -26L-16 -6M10 -26L10 -6M26 -30L26 -6", None, darker(body, 0.2), 13),
@@ -559,6 +580,14 @@ BEASTS = {
     "goat": lambda k: _hoofed(_fur(k, "#e4dccd"), mane="#b8ab97", horns="short", thick=0.9),
     "sheep": lambda k: _hoofed(_fur(k, "#f3ede0"), mane="#f3ede0", thick=0.95, woolly=True),
     "bear": lambda k: _bear(_fur(k, "#6b4429", "#7d5233"), "#c79a6b"),
+    "pig": lambda k: _bear(_fur(k, "#eda7a2"), "#f7cfc6"),
+    "monkey": lambda k: _bear(_fur(k, "#84552f"), "#e3b98c"),
+    "badger": lambda k: _bear(_fur(k, "#6d6a70", "#7d6a58"), "#e9e4da"),
+    "snake": lambda k: _snake(_fur(k, "#6f9a3f", "#b5823a")),
+    "star": lambda k: _faced(star(0, -46, 46, 5, 0.52), "#ffd95e"),
+    "moon": lambda k: _faced(dot(0, -44, 40), "#f6ecc8"),
+    "sun": lambda k: _faced(star(0, -50, 50, 12, 0.76), "#ffc845"),
+    "cloud": lambda k: _faced(dot(-28, -28, 24) + dot(28, -28, 24) + dot(0, -44, 32) + box(-28, -30, 56, 26), "#eef3f8"),
     "rabbit": lambda k: _rabbit(_fur(k, "#b89a7c", "#efe7db", "#8f867e"), "#fbf4ea"),
     "mouse": lambda k: _mouse(_fur(k, "#8e8791", "#a98f78"), "#f4e6e0"),
     "bird": lambda k: _bird(_fur(k, "#3f79b5", "#c4483f", "#4f9a6a"), "#fbe9c4", beak="#e9a32f"),
@@ -577,7 +606,7 @@ BEASTS = {
 }  # fmt: skip
 SIZES = {
     "fox": 0.72, "wolf": 0.84, "dog": 0.72, "cat": 0.56, "lion": 0.95, "horse": 1.12, "donkey": 0.95, "unicorn": 1.12,
-    "deer": 0.9, "cow": 1.0, "goat": 0.72, "sheep": 0.7, "bear": 1.12, "rabbit": 0.5, "mouse": 0.42, "bird": 0.5,
+    "deer": 0.9, "cow": 1.0, "goat": 0.72, "sheep": 0.7, "bear": 1.12, "star": 0.62, "moon": 0.7, "sun": 0.7, "cloud": 0.7, "pig": 0.7, "monkey": 0.72, "badger": 0.66, "snake": 0.6, "rabbit": 0.5, "mouse": 0.42, "bird": 0.5,
     "crow": 0.55, "owl": 0.62, "goose": 0.66, "heron": 0.8, "dragon": 1.3, "robot": 0.9, "frog": 0.5, "fish": 0.55,
     "whale": 1.5, "ghost": 0.95, "turtle": 0.6, "elephant": 1.35,
 }  # fmt: skip
@@ -610,10 +639,6 @@ def _sounds_like_her(name: str, rng: random.Random) -> bool:
     if first in LIKELY_HIM:
         return False
     return first.endswith(LIKELY_HER_ENDINGS) or (not first.isascii() and rng.random() < 0.5)
-
-
-def _mentions_hat(said: list[str]) -> bool:
-    return first_of(HATS, said) is not None
 
 
 def _said_skin(said: list[str]) -> str | None:

@@ -11,7 +11,7 @@ from adapters.paper_cut.colours import darker, from_hue, light_of, lighter, mix
 from adapters.paper_cut.figures import SIZES, Look, Pose, figure, hand, look_of, size_of
 from adapters.paper_cut.paper import AREA, Canvas, Part, box, dot, poly, rolling, star
 from adapters.paper_cut.places import PAINTERS, Setting, Stage
-from adapters.paper_cut.plan import Plan, Sketch, plan_of
+from adapters.paper_cut.plan import SKY_BEINGS, Plan, Sketch, plan_of
 from adapters.paper_cut.props import PROPS, Prop
 from adapters.paper_cut.sky import fog_band, paint_lightning, paint_rays, paint_stars, paint_weather
 
@@ -126,7 +126,7 @@ def _landmark(canvas: Canvas, stage: Stage, plan: Plan, name: str, prop: Prop, x
     """A building or a tree behind the cast, as high as the picture has room for."""
     foot = stage.back.at(x) + 18
     tall = (foot - canvas.height * 0.06) / (112 if name != "mill" else 124)
-    scale = min(_adult(canvas) * prop.size / 10000, tall)
+    scale = min(_adult(canvas) * prop.size / 10000, tall, canvas.width * 0.62 / 100)
     if name == "lighthouse":
         _beams(canvas, x, foot - 86 * scale)
     canvas.foot_shadow(x, foot, 34 * scale)
@@ -163,6 +163,8 @@ def _things(canvas: Canvas, stage: Stage, plan: Plan, standing: list[Prop], smal
 def _stand(canvas: Canvas, prop: Prop, x: float, y: float, *, depth: float = 0.0, scale: float = 1.0) -> None:
     """A thing on the ground, at its own size."""
     size = _adult(canvas) * prop.size / 10000 * scale
+    edge = min(62 * size, canvas.width * 0.3)
+    x = min(max(x, edge), canvas.width - edge)
     if prop.where == "ground":
         canvas.foot_shadow(x, y, 40 * size)
     if prop.shines:
@@ -172,14 +174,15 @@ def _stand(canvas: Canvas, prop: Prop, x: float, y: float, *, depth: float = 0.0
 
 def _adult(canvas: Canvas) -> float:
     """The height of an adult in units."""
-    return canvas.unit * TALL[canvas.media]
+    return canvas.unit * TALL[canvas.media] * (0.88 if canvas.width < canvas.height * 0.9 else 1.0)
 
 
 def _overhead(canvas: Canvas, stage: Stage, plan: Plan, side: int) -> None:
     if stage.inside or plan.place in ("cave", "underwater"):
         return
     if "star" in plan.overhead and plan.time in ("night", "evening", "dawn"):
-        x, y, r = canvas.width * (0.5 - side * 0.12), canvas.height * 0.17, canvas.unit * 6.5
+        moon = canvas.moon if canvas.moon is not None else canvas.width * (0.5 + side * 0.12)
+        x, y, r = canvas.width * (0.36 if moon > canvas.width / 2 else 0.64), canvas.height * 0.17, canvas.unit * 6.5
         paint_stars(canvas, 50, 0.5)
         canvas.halo(x, y, r * 4, "#fff0b8", 1.0)
         canvas.sheet(star(x, y, r, 5, 0.48), "#ffe27a", 0.6)
@@ -221,6 +224,8 @@ def _cast(canvas: Canvas, stage: Stage, plan: Plan, held: list[Prop], *, middle:
     order, holding = _hands_out(plan, order, held)
     for place, number in enumerate(order):
         x = canvas.width * (middle + (place - (count - 1) / 2) * gap + canvas.rng.uniform(-0.012, 0.012))
+        reach = min((64 if number in holding else 28) * _adult(canvas) / 100, canvas.width * 0.3)
+        x = min(max(x, reach), canvas.width - reach)
         y = canvas.height * (stage.feet + 0.012 * (place % 2))
         flip = place > (count - 1) / 2 or (count == 1 and x > canvas.width / 2)
         if number in holding and count > 1:
@@ -243,7 +248,10 @@ def _figure(canvas: Canvas, stage: Stage, look: Look, prop: Prop | None, x: floa
     turn = canvas.rng.uniform(-9, 9) if drifting else 0.0
     y -= canvas.height * canvas.rng.uniform(0.02, 0.1) if drifting else 0.0
     pose = Pose(stride=canvas.rng.choice((0.0, 0.0, 0.6, 1.0)) if stage.floats != "boat" else 0.0, raised=prop is not None or canvas.rng.random() < 0.12, helmet=drifting)
-    if stage.floats == "":
+    if look.kind in SKY_BEINGS:
+        y -= 26 * scale
+        canvas.halo(x, y - 46 * scale, 150 * scale, "#ffe79a", 1.0)
+    elif stage.floats == "":
         canvas.foot_shadow(x, y, 22 * scale)
     hx, hy = hand(look)
     if prop is not None:
@@ -274,8 +282,8 @@ def _afloat(canvas: Canvas, stage: Stage, plan: Plan, held: list[Prop]) -> None:
         if kind in BIRDS:
             _flock(canvas, kind, canvas.width * 0.3)
         elif kind in ("fish", "whale"):
-            beside = canvas.width * (0.86 if x < canvas.width / 2 else 0.14)
-            size = s * SIZES[kind] * 1.25
+            beside = canvas.width * (0.88 if x < canvas.width / 2 else 0.12)
+            size = s * SIZES[kind] * 0.9
             canvas.paste(figure(look_of(kind, kind, 0), Pose()), beside, y + 18 * size, size, flip=beside > x)
     mast = x - half * 0.5
     canvas.stroke(f"M{mast:.0f} {y:.0f}V{y - 165 * s:.0f}", darker(canvas.light.tone("#6b452a"), 0.1), 6 * s)

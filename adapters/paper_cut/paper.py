@@ -80,6 +80,7 @@ class Canvas:
     rng: random.Random  # this picture's own choices
     story: random.Random  # the same choices in every picture of the story
     snowy: bool = False
+    moon: float | None = None  # where the moon stands
     sun: float | None = None  # where a low sun stands, for what it throws on the water
     out: list[str] = field(default_factory=list)
     defs: list[str] = field(default_factory=list)
@@ -153,7 +154,7 @@ class Canvas:
 
     def fall(self, x: float, y: float, width: float, height: float, colours: Sequence[str]) -> None:
         """A surface that changes its colour from top to bottom, in strips; the lowest colour comes last."""
-        strips = 40
+        strips = 56
         for step in range(strips):
             place = step / (strips - 1) * (len(colours) - 1)
             at = min(int(place), len(colours) - 2)

@@ -37,6 +37,11 @@ SHOWN_BY_THE_PLACE: dict[str, frozenset[str]] = {
 }  # fmt: skip
 
 
+KINDS_OF: dict[str, tuple[str, ...]] = {  # places we can draw more closely than the reading names them
+    "sea": ("harbour", "beach", "underwater"), "river": ("lake", "swamp"), "forest": ("swamp",), "hills": ("swamp",),
+    "town": ("harbour", "market"), "village": ("market",),
+}  # fmt: skip
+SKY_BEINGS = frozenset({"star", "moon", "sun", "cloud"})  # people of the story only by name
 INDOORS = frozenset({"bed", "mirror", "chair"})
 OUTDOORS = frozenset(
     {name for name, prop in PROPS.items() if prop.where in ("landmark", "sky", "water")}
@@ -108,8 +113,13 @@ def _without_names(text: str, figures: tuple[tuple[str, str], ...]) -> str:
 
 def _place(sketch: Sketch, location: str, text: str) -> str:
     kind = (sketch.place or "").casefold()
-    if kind in PAINTERS:
+    nearer = first_of(PLACES, words_of(location))
+    if nearer in KINDS_OF.get(kind, ()):
+        return str(nearer)
+    if kind in PAINTERS and kind != "sky":
         return kind
+    if kind == "sky":  # the sky is over every scene: it is the place only where no other is named
+        return _most({word: thing for word, thing in PLACES.items() if thing != "sky"}, text) or kind
     words = words_of(kind) + words_of(location)
     found = first_of(PLACES, words) or next(iter(things_in(PLACES, f"{kind} {location}")), None)
     return found or _most(PLACES, text) or "hills"
@@ -157,6 +167,6 @@ def _choice(scores: dict[str, float], place: str) -> tuple[str, ...]:
 
 def _extras(text: str, cast: tuple[Look, ...]) -> tuple[str, ...]:
     here = {look.kind for look in cast}
-    found = things_in(ANIMALS, text, names_too=False)
+    found = {kind: at for kind, at in things_in(ANIMALS, text, names_too=False).items() if kind not in SKY_BEINGS}
     return tuple(kind for kind in sorted(found, key=lambda kind: -len(found[kind])) if kind not in here)[:2]
 

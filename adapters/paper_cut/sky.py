@@ -36,6 +36,7 @@ def _night(canvas: Canvas, weather: str) -> None:
     if weather == "storm":
         return
     x, y, r = canvas.width * canvas.rng.choice((0.2, 0.8, 0.72)), canvas.height * 0.19, canvas.unit * 7.2
+    canvas.moon = x
     for step, opacity in ((3.1, 0.07), (2.2, 0.10), (1.55, 0.14)):
         canvas.add(dot(x, y, r * step), "#cfdcff", opacity * (0.6 if hidden else 1))
     moon = f"M{x - r * 0.2:.1f} {y - r:.1f}A{r:.1f} {r:.1f} 0 1 1 {x - r * 0.2:.1f} {y + r:.1f}A{r * 1.25:.1f} {r * 1.25:.1f} 0 0 0 {x - r * 0.2:.1f} {y - r:.1f}Z"
