@@ -1266,16 +1266,19 @@ class _Watch:
     patience: float
     since: float
     ended: asyncio.Future[_TaskResult | _Failure | None]
-    known_at: float = 0.0
+    unknown_since: float | None = None
 
     def told(self, result: _TaskResult | None, asked_at: float, *, complete: bool) -> None:
         """Take what a poll that left at `asked_at` said; None is "not known"."""
         if result is not None and result.state != "running":
             self.end(result)
         elif result is not None:
-            self.known_at = asked_at
-        elif complete and asked_at >= self.since and asked_at - max(self.since, self.known_at) >= self.patience:
-            self.end(None)
+            self.unknown_since = None
+        elif complete and asked_at >= self.since:
+            # Counted from the first answer that did not know it: polls that failed are no evidence.
+            self.unknown_since = asked_at if self.unknown_since is None else self.unknown_since
+            if asked_at - self.unknown_since >= self.patience:
+                self.end(None)
 
     def end(self, outcome: _TaskResult | _Failure | None) -> None:
         if not self.ended.done():
