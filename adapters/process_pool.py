@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
+NICENESS = 10  # workers still take every core that nobody else wants
 PARENT_CHECK_SECONDS = 2.0  # an orphan is gone this soon after a `kill -9` of the service
 
 
@@ -84,12 +85,18 @@ class ProcessPool:
     def _start(self) -> ProcessPoolExecutor:
         from loky import ProcessPoolExecutor
 
-        return ProcessPoolExecutor(self._max_workers, timeout=None, initializer=leave_with_parent)
+        return ProcessPoolExecutor(self._max_workers, timeout=None, initializer=begin_work)
 
     def _discard(self, broken: ProcessPoolExecutor) -> None:
         with self._lock:
             if self._executor is broken:  # several calls see the same death; the first one forgets the pool
                 self._executor = None
+
+
+def begin_work() -> None:
+    """The first thing a worker does: it steps back behind the service, whose answers must not wait for a drawing."""
+    os.nice(NICENESS)
+    leave_with_parent()
 
 
 def leave_with_parent() -> None:
