@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import logging
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,16 +16,16 @@ import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import SecretStr, ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.types import Receive, Scope, Send
 
 from adapters.logs import set_up_logs
 from adapters.metrics import CONTENT_TYPE, Metrics
-from adapters.middleware import BodyLimit, RequestContext, StaticCaching
+from adapters.middleware import BodyLimit, PageFiles, RequestContext
 from adapters.rate_limit import RateLimit
 from adapters.wiring import claim, open_studio
 from business_logic import Studio
@@ -140,19 +140,19 @@ SENTENCES = {
 # --- Collaborators of a request --------------------------------------------------------------------------------
 
 
-def studio_of(request: Request) -> Studio:
+async def studio_of(request: Request) -> Studio:
     """The studio this application was made with."""
     studio: Studio = request.app.state.studio
     return studio
 
 
-def caller_of(request: Request) -> str:
+async def caller_of(request: Request) -> str:
     """The name of whoever asks; raises `Unauthorized`. Without API keys everybody is `local`."""
     keys: ApiKeys = request.app.state.api_keys
     return keys.name_of(given_key(request))
 
 
-def paying_caller(request: Request, caller: Annotated[str, Depends(caller_of)]) -> str:
+async def paying_caller(request: Request, caller: Annotated[str, Depends(caller_of)]) -> str:
     """Whoever asks for something that costs work, counted against `RATE_LIMIT`."""
     limit: RateLimit = request.app.state.rate_limit
     address = request.client.host if request.client else "unknown"
@@ -160,7 +160,7 @@ def paying_caller(request: Request, caller: Annotated[str, Depends(caller_of)]) 
     return caller
 
 
-def debugger(request: Request) -> None:
+async def debugger(request: Request) -> None:
     """Lets pass in development, or with the admin key; for all others there is nothing here."""
     settings: Settings = request.app.state.settings
     if settings.debug or same_key(given_key(request), settings.admin_api_key):
@@ -226,6 +226,49 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 COMMON = (400, 401, 408, 413, 422)
 
 
+# --- Where a session stands ------------------------------------------------------------------------------------
+
+
+class DirectRoute(APIRoute):
+    """Calls its endpoint directly when there is no query, so nothing to validate: this is asked more often than
+    everything else together, and FastAPI's reading of parameters takes as long as the whole of the answer."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        validated = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            if request.scope["query_string"]:
+                return await validated(request)
+            seen = request.headers.get("if-none-match")
+            return await status(request.path_params["session_id"], request, if_none_match=seen)
+
+        return answer
+
+
+states = APIRouter(tags=["stories"], route_class=DirectRoute)
+
+
+@states.get(
+    "/status/{session_id}",
+    response_model=StatusView,
+    responses={304: {"description": "Not changed since the version in If-None-Match."}, **problems(401, 404, 422)},
+)
+async def status(
+    session_id: str,
+    request: Request,
+    wait: Annotated[float, Query(ge=0, le=60, description="Seconds to wait for a change.")] = 0,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Where a session stands. With `If-None-Match` 304 when nothing changed; with `wait` the answer waits for it."""
+    studio, caller = await studio_of(request), await caller_of(request)
+    seen = version_in(if_none_match)
+    page = await studio.status(caller, session_id, seen=seen, wait=wait)
+    headers = {"ETag": f'"{page.version}"', "Cache-Control": "no-cache"}
+    if page.version == seen:
+        return Response(status_code=304, headers=headers)
+    return Response(page.body, media_type="application/json", headers=headers)
+
+
 # --- Drawing stories -------------------------------------------------------------------------------------------
 
 stories = APIRouter(tags=["stories"])
@@ -249,27 +292,6 @@ async def generate(
 async def analyze(body: AnalyzeRequest, studio: TheStudio, caller: PayingCaller) -> AnalyzeView:
     """Read a story and say what drawing it would take and cost; spends nothing."""
     return await studio.analyze(body)
-
-
-@stories.get(
-    "/status/{session_id}",
-    response_model=StatusView,
-    responses={304: {"description": "Not changed since the version in If-None-Match."}, **problems(401, 404, 422)},
-)
-async def status(
-    session_id: str,
-    studio: TheStudio,
-    caller: Caller,
-    wait: Annotated[float, Query(ge=0, le=60, description="Seconds to wait for a change.")] = 0,
-    if_none_match: IfNoneMatch = None,
-) -> Response:
-    """Where a session stands. With `If-None-Match` 304 when nothing changed; with `wait` the answer waits for it."""
-    seen = version_in(if_none_match)
-    page = await studio.status(caller, session_id, seen=seen, wait=wait)
-    headers = {"ETag": f'"{page.version}"', "Cache-Control": "no-cache"}
-    if page.version == seen:
-        return Response(status_code=304, headers=headers)
-    return Response(page.body, media_type="application/json", headers=headers)
 
 
 async def owned_session(session_id: str, studio: TheStudio, caller: Caller) -> str:
@@ -402,7 +424,7 @@ async def image(
     sig: Annotated[str | None, Query(max_length=64)] = None,
 ) -> FileResponse:
     """A picture, for its owner or for whoever has its signed address."""
-    owner = None if sig and not request.app.state.settings.api_keys else (None if sig else caller_of(request))
+    owner = None if sig else await caller_of(request)
     path = await studio.picture(owner, session_id, file, sig)
     return FileResponse(path, headers={"Cache-Control": PICTURE_CACHE})
 
@@ -622,6 +644,8 @@ def create_app(
         version=VERSION,
         summary="Turns a story or script into pictures.",
         lifespan=lifespan,
+        routes=[*states.routes, *stories.routes, *results.routes, *service.routes],
+        redirect_slashes=False,
         docs_url="/docs" if docs else None,
         redoc_url=None,
         openapi_url="/openapi.json" if docs else None,
@@ -631,8 +655,6 @@ def create_app(
     app.state.metrics = counted
     app.state.api_keys = ApiKeys(chosen.api_keys)
     app.state.rate_limit = RateLimit(chosen.rate_limit)
-    for router in (stories, results, service):
-        app.include_router(router)
     app.frontend("/", directory=STATIC, fallback=None)
     _handle_errors(app)
     _surround(app, chosen, counted)
@@ -648,13 +670,7 @@ def _handle_errors(app: FastAPI) -> None:
 def _surround(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """The middleware, innermost first."""
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.add_middleware(StaticCaching)
-    app.add_middleware(
-        GZipMiddleware,
-        minimum_size=1024,
-        compresslevel=6,
-        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/json", PROBLEM),
-    )
+    app.add_middleware(PageFiles)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -33,6 +33,7 @@ class Metrics:
             buckets=REQUEST_SECONDS,
             registry=registry,
         )
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}  # finding a series is half the work
         self._calls = Counter(
             "story_provider_calls",
             "Requests to providers by outcome.",
@@ -102,8 +103,13 @@ class Metrics:
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request; `route` is the template, never the address."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._request_seconds.labels(method, route).observe(seconds)
+        series = self._answered.get((method, route, status))
+        if series is None:
+            series = self._requests.labels(method, route, str(status)), self._request_seconds.labels(method, route)
+            self._answered[method, route, status] = series
+        requests, request_seconds = series
+        requests.inc()
+        request_seconds.observe(seconds)
 
     def render(self) -> bytes:
         """Everything in Prometheus's text format."""

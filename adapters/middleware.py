@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import time
-import uuid
 from collections.abc import Callable
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from utils import request_in_log, session_in_log
@@ -22,6 +23,7 @@ Count = Callable[[str, str, int, float], None]
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 BODY_SECONDS = 15.0  # a body that takes longer is cut off
 
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -29,24 +31,33 @@ PAGE_POLICY = (
 DOCS_POLICY = (  # FastAPI's documentation page loads its scripts from a CDN and starts them inline
     "default-src 'none'; script-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; "
     "style-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; img-src 'self' data: https://fastapi.tiangolo.com; "
-    "connect-src 'self'; worker-src blob:; base-uri 'none'; frame-ancestors 'none'"
+    "connect-src 'self' https://cdn.jsdelivr.net; worker-src blob:; base-uri 'none'; frame-ancestors 'none'"
 )
-DOCS_PATHS = ("/docs", "/redoc")
-SECURITY_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+DOCS_PATH = "/docs"
+STREAMS = "/events/"
+
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+
+def _security_headers(policy: str, *more: tuple[bytes, bytes]) -> RawHeaders:
+    return ((b"x-content-type-options", b"nosniff"), (b"content-security-policy", policy.encode()), *more)
+
+
+OF_PAGES = (
     (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
-PAGE_SECURITY = (*SECURITY_HEADERS, (b"content-security-policy", PAGE_POLICY.encode()))
-DOCS_SECURITY = (*SECURITY_HEADERS, (b"content-security-policy", DOCS_POLICY.encode()))
+API_HEADERS = _security_headers(API_POLICY)  # few: every header of an answer is checked and written one by one
+PAGE_HEADERS = _security_headers(PAGE_POLICY, *OF_PAGES)
+DOCS_HEADERS = _security_headers(DOCS_POLICY, *OF_PAGES)
 
 
 class RequestContext:
     """Gives each request an id, writes its line in the log, counts it, and answers a crash as a problem document.
 
     Starlette's own handler for crashes stands outside all middleware, where the id is lost; so the crash is answered
-    here.
+    here. `HEAD` is answered as `GET` without the body, but for streams, which have no end to wait for.
     """
 
     def __init__(self, app: ASGIApp, *, count: Count, crashed: ASGIApp) -> None:
@@ -58,9 +69,14 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        method = scope["method"]
+        headless = method == "HEAD" and not scope["path"].startswith(STREAMS)
+        if headless:
+            scope["method"] = "GET"
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
-        tokens = request_in_log.set(request_id), session_in_log.set(None)
+        request_in_log.set(request_id)
+        session_in_log.set(None)
         began = time.perf_counter()
         status = 0
 
@@ -68,38 +84,67 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                docs = scope["path"].startswith(DOCS_PATHS)
                 message["headers"] = [
                     *message.get("headers", ()),
                     (b"x-request-id", request_id.encode()),
-                    *(DOCS_SECURITY if docs else PAGE_SECURITY),
+                    *_security(scope["path"]),
                 ]
+            elif headless:
+                message = {**message, "body": b""}
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:
-            log.exception("request crashed", extra={"method": scope["method"], "route": _route(scope)})
+            log.exception("request crashed", extra={"method": method, "route": _route(scope)})
             if status:
                 raise
             await self._crashed(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - began
             route = _route(scope)
-            self._count(scope["method"], route, status, seconds)
+            self._count(method, route, status, seconds)
             if log.isEnabledFor(logging.INFO):
-                log.info(
-                    "request",
-                    extra={
-                        "method": scope["method"],
-                        "route": route,
-                        "status": status,
-                        "ms": round(seconds * 1000, 2),
-                        "session_id": _session(scope),
-                    },
-                )
-            request_in_log.reset(tokens[0])
-            session_in_log.reset(tokens[1])
+                fields = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 2)}
+                log.info("request", extra=fields | {"session_id": _session(scope)})
+
+
+class PageFiles:
+    """Compresses the files of the page, and lets browsers keep them for a moment and then ask for changes.
+
+    Everything else passes by untouched: the state of a session is asked for far more often than the page.
+    """
+
+    def __init__(self, app: ASGIApp, *, seconds: int = 300) -> None:
+        self._app = app
+        self._compressed = GZipMiddleware(app, minimum_size=1024, compresslevel=6)
+        self._value = f"public, max-age={seconds}, must-revalidate"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not is_page_file(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+
+        async def send_cached(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=message["headers"])
+                if "etag" in headers:
+                    headers["cache-control"] = self._value
+            await send(message)
+
+        await self._compressed(scope, receive, send_cached)
+
+
+def is_page_file(path: str) -> bool:
+    """Whether an address is one of the page's: a folder or a name with a suffix, and not a picture of a session."""
+    name = path[path.rfind("/") + 1 :]
+    return (not name or "." in name) and not path.startswith("/images/")
+
+
+def _security(path: str) -> RawHeaders:
+    if path.startswith(DOCS_PATH):
+        return DOCS_HEADERS
+    return PAGE_HEADERS if is_page_file(path) else API_HEADERS
 
 
 class BodyLimit:
@@ -140,35 +185,13 @@ class BodyLimit:
         await self._app(scope, limited, send)
 
 
-class StaticCaching:
-    """Lets browsers keep the page's files for a moment and then ask whether they changed (they have an ETag)."""
-
-    def __init__(self, app: ASGIApp, *, seconds: int = 300) -> None:
-        self._app = app
-        self._value = f"public, max-age={seconds}, must-revalidate"
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_cached(message: Message) -> None:
-            if message["type"] == "http.response.start" and _is_static(scope):
-                headers = MutableHeaders(raw=message["headers"])
-                if "etag" in headers:
-                    headers["cache-control"] = self._value
-            await send(message)
-
-        await self._app(scope, receive, send_cached)
-
-
-def _is_static(scope: Scope) -> bool:
-    return _route(scope) == "static" and scope["type"] == "http"
-
-
 def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             given = value.decode("latin-1")
             if GIVEN_ID.fullmatch(given):
                 return str(given)
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def _route(scope: Scope) -> str:
