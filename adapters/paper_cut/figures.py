@@ -1,12 +1,15 @@
 """The cast as paper dolls: whoever has the same name in the same story has the same build and clothes in every scene."""
 
+# ruff: noqa: E501 - a path reads best in one line
+
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import pairwise
 
 from adapters.paper_cut.colours import darker, lighter, mix, rgb
-from adapters.paper_cut.paper import Cut, Part, box, dot, poly, star
+from adapters.paper_cut.paper import Cut, Part, box, chance, dot, poly, star
 from adapters.paper_cut.words import (
     ANIMALS,
     COLOURS,
@@ -61,7 +64,7 @@ class Pose:
 
 def look_of(name: str, appearance: str, story_seed: int) -> Look:
     """The look of a name: what the appearance says, and for the rest a choice that the name and the story fix."""
-    rng = random.Random(f"look:{story_seed}:{name.casefold()}")  # noqa: S311 - a choice of colours
+    rng = chance("look", story_seed, name.casefold())
     said, called = words_of(appearance), words_of(name)
     age = first_of(PEOPLE, called) or first_of(PEOPLE, said) or ""
     kind = _kind(called, said)
@@ -184,7 +187,12 @@ def _head(look: Look, y: float, r: float) -> Cut:
         Part(dot(r * 0.94, y + r * 0.16, r * 0.17), look.skin),
         Part(dot(r * 0.06, y + r * 0.38, r * 0.2) + dot(r * 0.74, y + r * 0.36, r * 0.17), cheek),
         Part(dot(r * 0.16, y + r * 0.04, r * 0.115) + dot(r * 0.66, y + r * 0.04, r * 0.115), eye),
-        Part(f"M{r * 0.3:.1f} {y + r * 0.52:.1f}q{r * 0.16:.1f} {r * 0.14:.1f} {r * 0.32:.1f} 0", None, darker(cheek, 0.4), 1.1),
+        Part(
+            f"M{r * 0.3:.1f} {y + r * 0.52:.1f}q{r * 0.16:.1f} {r * 0.14:.1f} {r * 0.32:.1f} 0",
+            None,
+            darker(cheek, 0.4),
+            1.1,
+        ),
     ]
     if look.beard:
         beard = (
@@ -223,9 +231,25 @@ def _hair_front(look: Look, y: float, r: float) -> Cut:
     )
     parts = [Part(cap, look.hair)]
     if look.style == "curls":
-        parts.append(Part("".join(dot(r * a, y - r * b, r * 0.42) for a, b in ((-0.5, 0.95), (0.1, 1.08), (0.62, 0.82))), look.hair))
+        parts.append(
+            Part(
+                "".join(dot(r * a, y - r * b, r * 0.42) for a, b in ((-0.5, 0.95), (0.1, 1.08), (0.62, 0.82))),
+                look.hair,
+            )
+        )
     if look.style == "tuft":
-        parts.append(Part(poly((-r * 0.3, y - r), (r * 0.1, y - r * 1.7), (r * 0.3, y - r * 1.15), (r * 0.7, y - r * 1.5), (r * 0.6, y - r * 0.8)), look.hair))
+        parts.append(
+            Part(
+                poly(
+                    (-r * 0.3, y - r),
+                    (r * 0.1, y - r * 1.7),
+                    (r * 0.3, y - r * 1.15),
+                    (r * 0.7, y - r * 1.5),
+                    (r * 0.6, y - r * 0.8),
+                ),
+                look.hair,
+            )
+        )
     return tuple(parts)
 
 
@@ -271,7 +295,12 @@ def _hat(look: Look, y: float, r: float) -> Cut:
 def _helmet(y: float, r: float) -> Cut:
     return (
         Part(dot(0, y, r * 1.55), None, "#f4f6fa", 2.6),
-        Part(f"M{-r * 1.1:.1f} {y - r * 0.6:.1f}Q{-r * 0.8:.1f} {y - r * 1.2:.1f} {-r * 0.1:.1f} {y - r * 1.3:.1f}", None, "#ffffff", 1.6),
+        Part(
+            f"M{-r * 1.1:.1f} {y - r * 0.6:.1f}Q{-r * 0.8:.1f} {y - r * 1.2:.1f} {-r * 0.1:.1f} {y - r * 1.3:.1f}",
+            None,
+            "#ffffff",
+            1.6,
+        ),
     )
 
 
@@ -348,7 +377,24 @@ def _hoofed(body: str, *, mane: str, horns: str = "", thick: float = 1.0, spots:
         Part("M-40 -50Q-38 -66 -14 -62Q10 -60 26 -64L34 -44Q30 -30 10 -31Q-16 -29 -34 -34Q-41 -40 -40 -50Z", body),
     ]
     if woolly:
-        parts.append(Part("".join(dot(x, y, 12) for x, y in ((-34, -52), (-22, -62), (-6, -62), (10, -61), (22, -52), (-30, -40), (-12, -36), (8, -36))), body))
+        parts.append(
+            Part(
+                "".join(
+                    dot(x, y, 12)
+                    for x, y in (
+                        (-34, -52),
+                        (-22, -62),
+                        (-6, -62),
+                        (10, -61),
+                        (22, -52),
+                        (-30, -40),
+                        (-12, -36),
+                        (8, -36),
+                    )
+                ),
+                body,
+            )
+        )
     if spots:
         parts.append(Part(dot(-22, -52, 8, 6) + dot(2, -44, 9, 6) + dot(-8, -58, 5, 4), spots))
     parts += [
@@ -360,7 +406,9 @@ def _hoofed(body: str, *, mane: str, horns: str = "", thick: float = 1.0, spots:
         Part(dot(47, -82, 2.1) + dot(59, -70, 1.1), "#241c22"),
     ]
     if horns == "antlers":
-        parts.append(Part("M38 -92Q30 -106 34 -118M34 -106L24 -112M44 -92Q50 -106 46 -118M49 -106L58 -112", None, "#8a6a45", 3.2))
+        parts.append(
+            Part("M38 -92Q30 -106 34 -118M34 -106L24 -112M44 -92Q50 -106 46 -118M49 -106L58 -112", None, "#8a6a45", 3.2)
+        )
     if horns == "short":
         parts.append(Part("M36 -92Q32 -102 26 -102M44 -93Q50 -103 56 -101", None, "#e8dcc0", 3.2))
     if horns == "one":
@@ -415,8 +463,13 @@ def _bird(body: str, belly: str, *, beak: str, owl: bool = False, neck: float = 
     if owl:
         return (
             Part(f"M-7 {y + 3:.1f}L-7 -2M7 {y + 3:.1f}L7 -2", None, beak, 3),
-            Part(f"M-22 {y - 20:.1f}Q-24 {y - 62:.1f} 0 {y - 62:.1f}Q24 {y - 62:.1f} 22 {y - 20:.1f}Q14 {y + 6:.1f} 0 {y + 6:.1f}Q-14 {y + 6:.1f} -22 {y - 20:.1f}Z", body),
-            Part(poly((-21, y - 52), (-19, y - 70), (-6, y - 60)) + poly((21, y - 52), (19, y - 70), (6, y - 60)), body),
+            Part(
+                f"M-22 {y - 20:.1f}Q-24 {y - 62:.1f} 0 {y - 62:.1f}Q24 {y - 62:.1f} 22 {y - 20:.1f}Q14 {y + 6:.1f} 0 {y + 6:.1f}Q-14 {y + 6:.1f} -22 {y - 20:.1f}Z",
+                body,
+            ),
+            Part(
+                poly((-21, y - 52), (-19, y - 70), (-6, y - 60)) + poly((21, y - 52), (19, y - 70), (6, y - 60)), body
+            ),
             Part(dot(0, y - 16, 13, 17), belly),
             Part(dot(-9, y - 44, 9.5) + dot(9, y - 44, 9.5), "#f7edd4"),
             Part(dot(-8, y - 44, 4.6) + dot(8, y - 44, 4.6), "#241c22"),
@@ -447,7 +500,12 @@ def _dragon(body: str, belly: str) -> Cut:
         Part("M18 -58Q32 -50 28 -30Q22 -18 6 -18Q20 -34 18 -58Z", belly),
         Part("M18 -78Q20 -98 40 -96L64 -84Q68 -74 56 -72L34 -66Q20 -66 18 -78Z", body),
         Part(poly((22, -92), (12, -108), (30, -97)) + poly((32, -97), (28, -112), (40, -97)), belly),
-        Part(poly((-24, -50), (-18, -64), (-10, -54)) + poly((-8, -55), (-2, -70), (6, -57)) + poly((8, -62), (10, -80), (18, -74)), belly),
+        Part(
+            poly((-24, -50), (-18, -64), (-10, -54))
+            + poly((-8, -55), (-2, -70), (6, -57))
+            + poly((8, -62), (10, -80), (18, -74)),
+            belly,
+        ),
         Part(dot(40, -87, 3), "#fff6d8"),
         Part(dot(41, -87, 1.6) + dot(60, -81, 1.5), "#241c22"),
     )
@@ -486,10 +544,18 @@ def _frog(body: str, belly: str) -> Cut:
 
 def _fish(body: str, belly: str, *, whale: bool = False) -> Cut:
     y = -30.0
-    tail = "M-40 -30Q-62 -52 -66 -46Q-60 -30 -66 -14Q-60 -8 -40 -30Z" if not whale else "M-44 -34Q-60 -44 -72 -66Q-60 -66 -54 -56Q-50 -68 -40 -68Q-42 -52 -36 -40Z"
+    tail = (
+        "M-40 -30Q-62 -52 -66 -46Q-60 -30 -66 -14Q-60 -8 -40 -30Z"
+        if not whale
+        else "M-44 -34Q-60 -44 -72 -66Q-60 -66 -54 -56Q-50 -68 -40 -68Q-42 -52 -36 -40Z"
+    )
     shape = "M-46 -30Q-20 -62 18 -54Q44 -46 50 -28Q36 -6 4 -6Q-26 -8 -46 -30Z"
     under = "M50 -26Q36 -6 4 -6Q-18 -8 -34 -20Q10 -10 50 -26Z"
-    extra = (Part("M8 -58Q6 -74 -4 -78M8 -58Q10 -74 22 -78", None, "#d8f0f6", 4),) if whale else (Part(poly((-6, -54), (-20, -70), (14, -56)), darker(body, 0.2)),)
+    extra = (
+        (Part("M8 -58Q6 -74 -4 -78M8 -58Q10 -74 22 -78", None, "#d8f0f6", 4),)
+        if whale
+        else (Part(poly((-6, -54), (-20, -70), (14, -56)), darker(body, 0.2)),)
+    )
     return (
         *extra,
         Part(tail, darker(body, 0.15)),
@@ -558,12 +624,16 @@ def _fur(look: Look, *colours: str) -> str:
     """The colour that was said, or else one of the usual ones, always the same for this name."""
     if look.hair not in HAIRS and look.hair != "#e9e4dc":
         return look.hair
-    return random.Random(f"{look.cloth}{look.second}").choice(colours)  # noqa: S311 - a choice of colours
+    return chance(look.cloth, look.second).choice(colours)
 
 
 def _with_collar(look: Look, cut: Cut) -> Cut:
     """A scarf in the name's colour, so that two foxes are two foxes."""
-    return (*cut, Part("M14 -42Q24 -36 38 -41", None, look.cloth, 6.5), Part("M18 -40Q12 -32 14 -24", None, darker(look.cloth, 0.15), 5))
+    return (
+        *cut,
+        Part("M14 -42Q24 -36 38 -41", None, look.cloth, 6.5),
+        Part("M18 -40Q12 -32 14 -24", None, darker(look.cloth, 0.15), 5),
+    )
 
 
 BEASTS = {
@@ -642,8 +712,16 @@ def _sounds_like_her(name: str, rng: random.Random) -> bool:
 
 
 def _said_skin(said: list[str]) -> str | None:
-    tones = {"dark": SKINS[5], "black": SKINS[5], "brown": SKINS[4], "tan": SKINS[2], "olive": SKINS[2], "pale": SKINS[0], "fair": SKINS[0]}
-    for before, word in zip(said, said[1:], strict=False):
+    tones = {
+        "dark": SKINS[5],
+        "black": SKINS[5],
+        "brown": SKINS[4],
+        "tan": SKINS[2],
+        "olive": SKINS[2],
+        "pale": SKINS[0],
+        "fair": SKINS[0],
+    }
+    for before, word in pairwise(said):
         if word in ("skin", "skinned", "complexion") and before in tones:
             return tones[before]
     return None

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 import math
-import random
 from typing import TYPE_CHECKING
 
 from adapters.paper_cut.colours import darker, from_hue, light_of, lighter, mix
 from adapters.paper_cut.figures import SIZES, Look, Pose, figure, hand, look_of, size_of
-from adapters.paper_cut.paper import AREA, Canvas, Part, box, dot, poly, rolling, star
+from adapters.paper_cut.paper import AREA, Canvas, Part, Point, box, chance, dot, poly, rolling, star
 from adapters.paper_cut.places import PAINTERS, Setting, Stage
 from adapters.paper_cut.plan import SKY_BEINGS, Plan, Sketch, plan_of
-from adapters.paper_cut.props import PROPS, Prop
+from adapters.paper_cut.props import PROPS, Prop, dyed
 from adapters.paper_cut.sky import fog_band, paint_lightning, paint_rays, paint_stars, paint_weather
 
 if TYPE_CHECKING:
@@ -21,7 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["Sketch", "compose", "paint"]
 
 JPEG_QUALITY = 88
-TALL = {"cinematic": 40.0, "cartoon": 44.0, "realistic": 40.0, "artistic": 42.0}  # an adult, in hundredths of the short side
+TALL = {
+    "cinematic": 40.0,
+    "cartoon": 44.0,
+    "realistic": 40.0,
+    "artistic": 42.0,
+}  # an adult, in hundredths of the short side
 ROUGHNESS = {"artistic": 0.2, "cartoon": 0.06, "realistic": 0.12, "cinematic": 0.12}  # how much the fibres show
 CORNERS = {"cinematic": 0.5, "realistic": 0.25}  # how dark the corners get
 NO_WEATHER = frozenset({"interior", "cave", "space", "underwater"})
@@ -45,7 +49,9 @@ def paint(sketch: Sketch) -> bytes:
     png = resvg_py.svg_to_bytes(svg_string=compose(sketch), skip_system_fonts=True)
     out = io.BytesIO()
     with Image.open(io.BytesIO(png)) as image:
-        finished(image.convert("RGB"), sketch.media).save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0, comment="draft:paper-cut")
+        finished(image.convert("RGB"), sketch.media).save(
+            out, "JPEG", quality=JPEG_QUALITY, subsampling=0, comment="draft:paper-cut"
+        )
     return out.getvalue()
 
 
@@ -53,7 +59,7 @@ def finished(image: Image.Image, media: str) -> Image.Image:
     """The fibres of the paper and the dark corners; Pillow does both in a tenth of the time resvg takes."""
     from PIL import Image, ImageChops, ImageFilter
 
-    rng = random.Random("fibres")  # noqa: S311 - a texture
+    rng = chance("fibres")
     tile = Image.frombytes("L", (256, 256), rng.randbytes(65536)).filter(ImageFilter.GaussianBlur(0.8))
     rough = ROUGHNESS.get(media, 0.3)
     tile = tile.point([round(128 + (value - 128) * rough) for value in range(256)])
@@ -63,7 +69,9 @@ def finished(image: Image.Image, media: str) -> Image.Image:
             grain.paste(tile, (x, y))
     image = ImageChops.overlay(image, Image.merge("RGB", (grain, grain, grain)))
     if dark := CORNERS.get(media):
-        corners = Image.radial_gradient("L").point([round(255 - dark * max(0, value - 120) ** 1.3 / 5) for value in range(256)])
+        corners = Image.radial_gradient("L").point(
+            [round(255 - dark * max(0, value - 120) ** 1.3 / 5) for value in range(256)]
+        )
         corners = corners.resize(image.size, Image.Resampling.BILINEAR)
         image = ImageChops.multiply(image, Image.merge("RGB", (corners, corners, corners)))
     return image
@@ -78,15 +86,20 @@ def compose(sketch: Sketch) -> str:
         height=round(math.sqrt(AREA / shape)),
         light=light_of(time=plan.time, weather=plan.weather, mood=plan.mood, media=plan.media),
         media=plan.media,
-        rng=random.Random(f"picture:{sketch.seed}:{sketch.story_seed}"),  # noqa: S311 - a choice of shapes
-        story=random.Random(f"story:{sketch.story_seed}"),  # noqa: S311
+        rng=chance("picture", sketch.seed, sketch.story_seed),
+        story=chance("story", sketch.story_seed),
         snowy=plan.weather == "snow" and plan.place not in NO_WEATHER,
     )
     stage = PAINTERS[plan.place](canvas, Setting(plan.time, plan.weather, plan.inside, sketch.story_seed))
     if plan.weather == "fog" and plan.place not in NO_WEATHER:
         fog_band(canvas, canvas.height * 0.56, 0.5)
         fog_band(canvas, canvas.height * 0.74, 0.42)
-    if plan.media == "cinematic" and plan.time != "night" and plan.weather in ("clear", "fog") and plan.place not in NO_WEATHER:
+    if (
+        plan.media == "cinematic"
+        and plan.time != "night"
+        and plan.weather in ("clear", "fog")
+        and plan.place not in NO_WEATHER
+    ):
         paint_rays(canvas)
     _populate(canvas, stage, plan)
     if plan.place not in NO_WEATHER:
@@ -100,11 +113,12 @@ def compose(sketch: Sketch) -> str:
 
 def _populate(canvas: Canvas, stage: Stage, plan: Plan) -> None:
     side = canvas.rng.choice((-1, 1))  # the landmark and the things stand on this side, the cast on the other
-    props = [(name, PROPS[name]) for name in plan.props]
+    props = [(name, dyed(name, plan.dyes[name]) if name in plan.dyes else PROPS[name]) for name in plan.props]
     _overhead(canvas, stage, plan, side)
+    away = canvas.rng.uniform(0.04, 0.08) if any(prop.where == "ground" for _, prop in props) else 0.27
     for name, prop in props:
         if prop.where == "landmark":
-            _landmark(canvas, stage, plan, name, prop, canvas.width * (0.5 + side * canvas.rng.uniform(0.24, 0.29)))
+            _landmark(canvas, stage, plan, name, prop, canvas.width * (0.5 + side * away))
     if stage.floats == "boat":
         _afloat(canvas, stage, plan, [prop for _, prop in props if prop.where == "hand"])
         return
@@ -113,7 +127,11 @@ def _populate(canvas: Canvas, stage: Stage, plan: Plan) -> None:
     standing = [prop for _, prop in props if prop.where == "ground"]
     for _, prop in props:
         if prop.where == "water":
-            away = canvas.rng.uniform(-0.02, 0.06) if any(PROPS[other].where == "landmark" for other in plan.props) else 0.2
+            away = (
+                canvas.rng.uniform(-0.02, 0.06)
+                if any(PROPS[other].where == "landmark" for other in plan.props)
+                else 0.2
+            )
             x, y = canvas.width * (0.5 + side * away), canvas.height * (stage.water or stage.feet - 0.04)
             _stand(canvas, prop, x, y, depth=0.03, scale=0.9)
     _things(canvas, stage, plan, standing, held[people:], side)
@@ -139,7 +157,11 @@ def _beams(canvas: Canvas, x: float, y: float) -> None:
     for reach, rise in ((-1.0, -0.16), (1.0, -0.07)):
         far = x + reach * canvas.width
         for wide in (0.16, 0.09):
-            canvas.add(poly((x, y), (far, y + canvas.height * (rise - wide)), (far, y + canvas.height * (rise + wide))), "#fff0b0", strength)
+            canvas.add(
+                poly((x, y), (far, y + canvas.height * (rise - wide)), (far, y + canvas.height * (rise + wide))),
+                "#fff0b0",
+                strength,
+            )
 
 
 def _things(canvas: Canvas, stage: Stage, plan: Plan, standing: list[Prop], small: list[Prop], side: int) -> None:
@@ -192,8 +214,12 @@ def _overhead(canvas: Canvas, stage: Stage, plan: Plan, side: int) -> None:
         if PROPS[name].where == "sky":
             bow = name == "rainbow"
             size = _adult(canvas) * PROPS[name].size / 10000 * (2.6 if bow else 0.85)
-            x, y = canvas.width * (0.5 - side * (0.1 if bow else 0.37)), canvas.height * (0.56 if bow else 0.08) + (0 if bow else 112 * size)
-            canvas.paste(PROPS[name].cut, x, y, size, near=not bow)
+            x, y = (
+                canvas.width * (0.5 - side * (0.1 if bow else 0.37)),
+                canvas.height * (0.56 if bow else 0.08) + (0 if bow else 112 * size),
+            )
+            prop = dyed(name, plan.dyes[name]) if name in plan.dyes else PROPS[name]
+            canvas.paste(prop.cut, x, y, size, near=not bow)
 
 
 def _flock(canvas: Canvas, kind: str, x: float) -> None:
@@ -201,7 +227,8 @@ def _flock(canvas: Canvas, kind: str, x: float) -> None:
     colour = canvas.light.near("#f4f1ea" if kind in ("goose", "heron") else "#33303f")
     for i in range(4):
         bx, by, s = x + 50 * i - 70, canvas.height * 0.3 - 24 * (i % 2) - 6 * i, 15.0 + 3 * i
-        wings = f"M{bx - s:.0f} {by - s * 0.4:.0f}q{s * 0.6:.0f} {-s * 0.5:.0f} {s:.0f} {s * 0.4:.0f}q{s * 0.4:.0f} {-s * 0.9:.0f} {s:.0f} {-s * 0.4:.0f}"
+        up = f"q{s * 0.6:.0f} {-s * 0.5:.0f} {s:.0f} {s * 0.4:.0f}"
+        wings = f"M{bx - s:.0f} {by - s * 0.4:.0f}{up}q{s * 0.4:.0f} {-s * 0.9:.0f} {s:.0f} {-s * 0.4:.0f}"
         canvas.stroke(wings, colour, 4)
 
 
@@ -240,14 +267,29 @@ def _hands_out(plan: Plan, order: list[int], held: list[Prop]) -> tuple[list[int
     return [*people[1:], *others, *people[:1]], dict(zip(people, held, strict=False))
 
 
-def _figure(canvas: Canvas, stage: Stage, look: Look, prop: Prop | None, x: float, y: float, shrink: float, *, flip: bool, number: int) -> None:
+def _figure(
+    canvas: Canvas,
+    stage: Stage,
+    look: Look,
+    prop: Prop | None,
+    x: float,
+    y: float,
+    shrink: float,
+    *,
+    flip: bool,
+    number: int,
+) -> None:
     scale = _adult(canvas) / 100 * size_of(look) * shrink
     if stage.floats == "boat" and look.kind != "person":
         y -= 26 * scale  # small ones look over the side
     drifting = stage.floats == "drift"
     turn = canvas.rng.uniform(-9, 9) if drifting else 0.0
     y -= canvas.height * canvas.rng.uniform(0.02, 0.1) if drifting else 0.0
-    pose = Pose(stride=canvas.rng.choice((0.0, 0.0, 0.6, 1.0)) if stage.floats != "boat" else 0.0, raised=prop is not None or canvas.rng.random() < 0.12, helmet=drifting)
+    pose = Pose(
+        stride=canvas.rng.choice((0.0, 0.0, 0.6, 1.0)) if stage.floats != "boat" else 0.0,
+        raised=prop is not None or canvas.rng.random() < 0.12,
+        helmet=drifting,
+    )
     if look.kind in SKY_BEINGS:
         y -= 26 * scale
         canvas.halo(x, y - 46 * scale, 150 * scale, "#ffe79a", 1.0)
@@ -260,7 +302,8 @@ def _figure(canvas: Canvas, stage: Stage, look: Look, prop: Prop | None, x: floa
         if prop.shines:
             canvas.halo(px, py - 40 * size, 250 * size, "#ffd27a", 1.0 if canvas.light.night else 0.6)
         canvas.paste(prop.cut, px, py + 8 * size, size, near=True, turn=(-8 if flip else 8))
-    label = f' data-figure="{number}" data-kind="{look.kind}" data-cloth="{look.cloth}" data-hair="{look.hair}" data-skin="{look.skin}"'
+    label = f' data-figure="{number}" data-kind="{look.kind}"'
+    label += f' data-cloth="{look.cloth}" data-hair="{look.hair}" data-skin="{look.skin}"'
     canvas.paste(figure(look, pose), x, y, scale, flip=flip, turn=turn, near=True, label=label)
 
 
@@ -277,7 +320,7 @@ def _on_stump(canvas: Canvas, stage: Stage, prop: Prop, x: float, *, scale: floa
 def _afloat(canvas: Canvas, stage: Stage, plan: Plan, held: list[Prop]) -> None:
     """On open water the cast sits in a boat, and the boat between two waves."""
     x, y, s = canvas.width * canvas.rng.uniform(0.42, 0.58), canvas.height * stage.feet, _adult(canvas) / 100
-    half = (62 + 22 * max(len(plan.cast), 1)) * s
+    half = min((62 + 22 * max(len(plan.cast), 1)) * s, canvas.width * 0.48)
     for kind in plan.extras:
         if kind in BIRDS:
             _flock(canvas, kind, canvas.width * 0.3)
@@ -285,19 +328,34 @@ def _afloat(canvas: Canvas, stage: Stage, plan: Plan, held: list[Prop]) -> None:
             beside = canvas.width * (0.88 if x < canvas.width / 2 else 0.12)
             size = s * SIZES[kind] * 0.9
             canvas.paste(figure(look_of(kind, kind, 0), Pose()), beside, y + 18 * size, size, flip=beside > x)
-    mast = x - half * 0.5
-    canvas.stroke(f"M{mast:.0f} {y:.0f}V{y - 165 * s:.0f}", darker(canvas.light.tone("#6b452a"), 0.1), 6 * s)
-    canvas.sheet(f"M{mast + 5 * s:.0f} {y - 160 * s:.0f}Q{mast + half * 0.9:.0f} {y - 110 * s:.0f} {mast + half * 0.8:.0f} {y - 48 * s:.0f}H{mast + 5 * s:.0f}Z", canvas.light.near("#f7ecd4"), 0.8)
-    inner = Stage(stage.feet - 0.02, stage.back, floats="boat")
-    _cast(canvas, inner, plan, held[: len(plan.cast)], middle=x / canvas.width + 0.02, spread=half * 1.25 / canvas.width)
-    hull = f"M{x - half:.0f} {y - 34 * s:.0f}Q{x:.0f} {y - 16 * s:.0f} {x + half:.0f} {y - 40 * s:.0f}Q{x + half * 0.86:.0f} {y + 22 * s:.0f} {x + half * 0.5:.0f} {y + 30 * s:.0f}H{x - half * 0.55:.0f}Q{x - half * 0.9:.0f} {y + 20 * s:.0f} {x - half:.0f} {y - 34 * s:.0f}Z"
-    canvas.sheet(hull, canvas.light.near(from_hue(canvas.story.random(), 0.42, 0.45)))
-    canvas.stroke(f"M{x - half * 0.95:.0f} {y - 22 * s:.0f}Q{x:.0f} {y - 4 * s:.0f} {x + half * 0.95:.0f} {y - 28 * s:.0f}", canvas.light.near("#f7ecd4"), 4 * s)
+    _sail(canvas, x - half * 0.5, y, half, s)
+    seats = Stage(stage.feet - 0.02, stage.back, floats="boat")
+    middle, spread = x / canvas.width + 0.02, half * 1.25 / canvas.width
+    _cast(canvas, seats, plan, held[: len(plan.cast)], middle=middle, spread=spread)
+    _hull(canvas, x, y, half, s)
     for i, rise in enumerate((0.07, 0.12)):
         wave, length = y + canvas.height * rise - 16, 86 + 30 * i
         start = -length * canvas.rng.random()
         crest = "".join(f"q{length / 2} -24 {length} 0" for _ in range(int((canvas.width - start) / length) + 2))
-        canvas.sheet(f"M{start:.0f} {wave:.0f}{crest}V{canvas.height + 20:.0f}H{start:.0f}Z", canvas.light.tone(darker("#2f7fa6", 0.12 * i), 0.04))
+        water = canvas.light.tone(darker("#2f7fa6", 0.12 * i), 0.04)
+        canvas.sheet(f"M{start:.0f} {wave:.0f}{crest}V{canvas.height + 20:.0f}H{start:.0f}Z", water)
+
+
+def _sail(canvas: Canvas, x: float, y: float, half: float, s: float) -> None:
+    canvas.stroke(f"M{x:.0f} {y:.0f}V{y - 165 * s:.0f}", darker(canvas.light.tone("#6b452a"), 0.1), 6 * s)
+    left, low = x + 5 * s, y - 48 * s
+    belly = f"Q{x + half * 0.9:.0f} {y - 110 * s:.0f} {x + half * 0.8:.0f} {low:.0f}"
+    canvas.sheet(f"M{left:.0f} {y - 160 * s:.0f}{belly}H{left:.0f}Z", canvas.light.near("#f7ecd4"), 0.8)
+
+
+def _hull(canvas: Canvas, x: float, y: float, half: float, s: float) -> None:
+    stern, bow, keel = (x - half, y - 34 * s), (x + half, y - 40 * s), y + 30 * s
+    rim = f"M{stern[0]:.0f} {stern[1]:.0f}Q{x:.0f} {y - 16 * s:.0f} {bow[0]:.0f} {bow[1]:.0f}"
+    front = f"Q{x + half * 0.86:.0f} {y + 22 * s:.0f} {x + half * 0.5:.0f} {keel:.0f}"
+    back = f"H{x - half * 0.55:.0f}Q{x - half * 0.9:.0f} {y + 20 * s:.0f} {stern[0]:.0f} {stern[1]:.0f}Z"
+    canvas.sheet(rim + front + back, canvas.light.near(from_hue(canvas.story.random(), 0.42, 0.45)))
+    stripe = f"M{x - half * 0.95:.0f} {y - 22 * s:.0f}Q{x:.0f} {y - 4 * s:.0f} {x + half * 0.95:.0f} {y - 28 * s:.0f}"
+    canvas.stroke(stripe, canvas.light.near("#f7ecd4"), 4 * s)
 
 
 def _front(canvas: Canvas, stage: Stage) -> None:
@@ -311,7 +369,8 @@ def _front(canvas: Canvas, stage: Stage) -> None:
     for _ in range(int(canvas.width / 15)):
         x, tall, lean = rng.uniform(-10, canvas.width + 10), rng.uniform(12, 40), rng.uniform(-14, 14)
         y = ridge.at(x) + 6
-        blades.append(f"M{x - 4:.0f} {y:.0f}Q{x:.0f} {y - tall * 0.6:.0f} {x + lean:.0f} {y - tall:.0f}Q{x + 4:.0f} {y - tall * 0.5:.0f} {x + 5:.0f} {y:.0f}Z")
+        left = f"Q{x:.0f} {y - tall * 0.6:.0f} {x + lean:.0f} {y - tall:.0f}"
+        blades.append(f"M{x - 4:.0f} {y:.0f}{left}Q{x + 4:.0f} {y - tall * 0.5:.0f} {x + 5:.0f} {y:.0f}Z")
     if not canvas.snowy:
         canvas.add("".join(blades), colour)
     canvas.sheet(ridge.path, colour)
@@ -347,7 +406,7 @@ def _card(canvas: Canvas) -> None:
 def _torn(canvas: Canvas) -> None:
     """A sheet of rough paper with a torn opening."""
     w, h, rng, m = canvas.width, canvas.height, canvas.story, 20.0
-    edge = [(x, m + rng.uniform(-5, 5)) for x in range(int(m), int(w - m), 16)]
+    edge: list[Point] = [(x, m + rng.uniform(-5, 5)) for x in range(int(m), int(w - m), 16)]
     edge += [(w - m + rng.uniform(-5, 5), y) for y in range(int(m), int(h - m), 16)]
     edge += [(x, h - m + rng.uniform(-5, 5)) for x in range(int(w - m), int(m), -16)]
     edge += [(m + rng.uniform(-5, 5), y) for y in range(int(h - m), int(m), -16)]

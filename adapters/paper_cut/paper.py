@@ -6,8 +6,9 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-from adapters.paper_cut.colours import Light, darker, mix
+from adapters.paper_cut.colours import Light, mix
 
 INK = "#241c2e"  # the outline of the cartoon look
 AREA = 1024 * 576  # every picture is composed on this area, whatever its shape, so that things keep their size
@@ -29,10 +30,16 @@ class Part:
 Cut = tuple[Part, ...]
 
 
+def chance(*parts: object) -> random.Random:
+    """Choices that are always the same for the same parts."""
+    return random.Random(":".join(map(str, parts)))  # noqa: S311 - shapes and colours, no secrets
+
+
 def dot(x: float, y: float, radius: float, ry: float | None = None) -> str:
     """The path of a circle, or of an ellipse with `ry`."""
     ry = radius if ry is None else ry
-    return f"M{x - radius:.1f} {y:.1f}a{radius:.1f} {ry:.1f} 0 1 1 {2 * radius:.1f} 0a{radius:.1f} {ry:.1f} 0 1 1 {-2 * radius:.1f} 0Z"
+    half = f"a{radius:.1f} {ry:.1f} 0 1 1 "
+    return f"M{x - radius:.1f} {y:.1f}{half}{2 * radius:.1f} 0{half}{-2 * radius:.1f} 0Z"
 
 
 def box(x: float, y: float, width: float, height: float, corner: float = 0.0) -> str:
@@ -40,9 +47,10 @@ def box(x: float, y: float, width: float, height: float, corner: float = 0.0) ->
     if not corner:
         return f"M{x:.1f} {y:.1f}h{width:.1f}v{height:.1f}h{-width:.1f}Z"
     c = min(corner, abs(width) / 2, abs(height) / 2)
+    across, down = width - 2 * c, height - 2 * c
     return (
-        f"M{x + c:.1f} {y:.1f}h{width - 2 * c:.1f}q{c:.1f} 0 {c:.1f} {c:.1f}v{height - 2 * c:.1f}q0 {c:.1f} {-c:.1f} {c:.1f}"
-        f"h{2 * c - width:.1f}q{-c:.1f} 0 {-c:.1f} {-c:.1f}v{2 * c - height:.1f}q0 {-c:.1f} {c:.1f} {-c:.1f}Z"
+        f"M{x + c:.1f} {y:.1f}h{across:.1f}q{c:.1f} 0 {c:.1f} {c:.1f}v{down:.1f}q0 {c:.1f} {-c:.1f} {c:.1f}"
+        f"h{-across:.1f}q{-c:.1f} 0 {-c:.1f} {-c:.1f}v{-down:.1f}q0 {-c:.1f} {c:.1f} {-c:.1f}Z"
     )
 
 
@@ -63,7 +71,7 @@ def curve(points: Sequence[Point]) -> str:
     """An open smooth line through the middles of its points."""
     (x0, y0), *rest = points
     out = [f"M{x0:.1f} {y0:.1f}"]
-    for (x1, y1), (x2, y2) in zip(rest, rest[1:], strict=False):
+    for (x1, y1), (x2, y2) in pairwise(rest):
         out.append(f"Q{x1:.1f} {y1:.1f} {(x1 + x2) / 2:.1f} {(y1 + y2) / 2:.1f}")
     out.append(f"L{rest[-1][0]:.1f} {rest[-1][1]:.1f}")
     return "".join(out)
@@ -183,7 +191,7 @@ class Ridge:
 
     def at(self, x: float) -> float:
         """How high the edge is there."""
-        for (x1, y1), (x2, y2) in zip(self.points, self.points[1:], strict=False):
+        for (x1, y1), (x2, y2) in pairwise(self.points):
             if x1 <= x <= x2:
                 share = (x - x1) / (x2 - x1) if x2 > x1 else 0.0
                 return y1 + (y2 - y1) * share
@@ -211,10 +219,6 @@ def jagged(canvas: Canvas, rng: random.Random, y: float, rise: float, peaks: int
         ]
     points.append((canvas.width + 80, y))
     return Ridge(tuple(sorted(points)), canvas.height + 20, sharp=True)
-
-
-def shaded(colour: str) -> str:
-    return darker(colour, 0.18)
 
 
 def _piece(part: Part, fill: str | None, line: str | None, extra: float) -> str:

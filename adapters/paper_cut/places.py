@@ -1,5 +1,7 @@
 """Where a scene plays: each painter lays its sheets from back to front and says where people can stand."""
 
+# ruff: noqa: E501 - a path reads best in one line
+
 from __future__ import annotations
 
 import random
@@ -7,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from adapters.paper_cut.colours import darker, lighter, mix
-from adapters.paper_cut.paper import Canvas, Ridge, box, dot, jagged, poly, rolling, star
+from adapters.paper_cut.paper import Canvas, Ridge, box, chance, dot, jagged, poly, rolling, star
 from adapters.paper_cut.props import PROPS, house, pine, round_tree
 from adapters.paper_cut.sky import cloud_path, fog_band, paint_lightning, paint_sky, paint_stars, paint_weather
 
@@ -66,7 +68,7 @@ def _near(canvas: Canvas, colour: str, *, back: float = 0.70, front: float = 0.7
 
 def _story(canvas: Canvas, setting: Setting, what: str) -> random.Random:
     """Choices that stay the same for this story."""
-    return random.Random(f"{what}:{setting.seed}")  # noqa: S311 - a choice of shapes
+    return chance(what, setting.seed)
 
 
 def _outdoors(canvas: Canvas, setting: Setting, horizon: float) -> None:
@@ -113,10 +115,17 @@ def _waves(canvas: Canvas, top: float, rows: int, rough: bool) -> None:
     for i in range(rows):
         y = h * (top + 0.035 + (1 - top) * (i / rows) ** 1.15 * 0.86)
         blue = darker(WATER, 0.05 * i)
-        water = mix(mix(canvas.light.tone(blue, 0.2 - 0.04 * i), blue, 0.0 if canvas.light.night else 0.4), canvas.light.sky[0], 0.25)
+        water = mix(
+            mix(canvas.light.tone(blue, 0.2 - 0.04 * i), blue, 0.0 if canvas.light.night else 0.4),
+            canvas.light.sky[0],
+            0.25,
+        )
         canvas.sheet(_wave(canvas, y, 34 + 15 * i, (5 + 3.2 * i) * (1.9 if rough else 1), w, h), water)
         if canvas.sun is not None:
-            glitter = "".join(f"M{canvas.sun + canvas.rng.uniform(-30 - 16 * i, 16 * i):.0f} {y + 9 + 8 * k:.0f}h{canvas.rng.uniform(18, 44):.0f}" for k in range(2))
+            glitter = "".join(
+                f"M{canvas.sun + canvas.rng.uniform(-30 - 16 * i, 16 * i):.0f} {y + 9 + 8 * k:.0f}h{canvas.rng.uniform(18, 44):.0f}"
+                for k in range(2)
+            )
             canvas.stroke(glitter, "#ffe3a6", 3, 0.75)
 
 
@@ -174,7 +183,9 @@ def river(canvas: Canvas, setting: Setting) -> Stage:
 def lake(canvas: Canvas, setting: Setting) -> Stage:
     _outdoors(canvas, setting, 0.55)
     rng = _story(canvas, setting, "lake")
-    canvas.sheet(jagged(canvas, rng, canvas.height * 0.6, canvas.height * 0.22, 5).path, canvas.light.tone("#6f8fa0", 0.6))
+    canvas.sheet(
+        jagged(canvas, rng, canvas.height * 0.6, canvas.height * 0.22, 5).path, canvas.light.tone("#6f8fa0", 0.6)
+    )
     _pines(canvas, rng, 0.6, 0.9, 22, 0.4)
     h = canvas.height
     canvas.sheet(_flat(canvas, h * 0.6).path, canvas.light.tone(WATER, 0.2))
@@ -214,7 +225,10 @@ def forest(canvas: Canvas, setting: Setting) -> Stage:
         canvas.sheet(rolling(canvas, rng, h * (0.62 + 0.045 * row), h * 0.015, 6).path, colour)
     behind = _near(canvas, "#5b8a48", back=0.74, front=0.81)
     for x in (-0.01, 1.01):  # two dark trees frame the picture
-        canvas.sheet(f"M{w * x - 46:.0f} {h:.0f}Q{w * x - 22:.0f} {h * 0.6:.0f} {w * x - 30:.0f} -20H{w * x + 30:.0f}Q{w * x + 20:.0f} {h * 0.6:.0f} {w * x + 46:.0f} {h:.0f}Z", canvas.light.tone("#3f2f2a"))
+        canvas.sheet(
+            f"M{w * x - 46:.0f} {h:.0f}Q{w * x - 22:.0f} {h * 0.6:.0f} {w * x - 30:.0f} -20H{w * x + 30:.0f}Q{w * x + 20:.0f} {h * 0.6:.0f} {w * x + 46:.0f} {h:.0f}Z",
+            canvas.light.tone("#3f2f2a"),
+        )
     leaves = "".join(dot(w * (i / 11), rng.uniform(-26, 8), rng.uniform(38, 66)) for i in range(12))
     canvas.sheet(leaves, canvas.ground_colour("#2f5f3f"))
     return Stage(0.9, behind, front="#2f5f3f")
@@ -228,15 +242,32 @@ def _trunks(canvas: Canvas, rng: random.Random, row: int, depth: float, top: flo
     for i in range(count):
         x = w * (i + rng.uniform(0.1, 0.9)) / count
         thick = (7 + 5 * row) * rng.uniform(0.8, 1.2)
-        canvas.add(poly((x - thick / 2, h * (top + 0.08)), (x + thick / 2, h * (top + 0.08)), (x + thick * 0.8, h * 0.74), (x - thick * 0.8, h * 0.74)), trunk)
-        crowns += [dot(x + rng.uniform(-22, 22), h * (top + rng.uniform(-0.12, 0.1)), rng.uniform(30, 50) + 8 * row) for _ in range(2)]
+        canvas.add(
+            poly(
+                (x - thick / 2, h * (top + 0.08)),
+                (x + thick / 2, h * (top + 0.08)),
+                (x + thick * 0.8, h * 0.74),
+                (x - thick * 0.8, h * 0.74),
+            ),
+            trunk,
+        )
+        crowns += [
+            dot(x + rng.uniform(-22, 22), h * (top + rng.uniform(-0.12, 0.1)), rng.uniform(30, 50) + 8 * row)
+            for _ in range(2)
+        ]
     canvas.sheet("".join(crowns) + box(-20, -20, w + 40, h * top * 0.55), crown, 0.7)
 
 
 def _pines(canvas: Canvas, rng: random.Random, y: float, scale: float, count: int, depth: float) -> None:
     for i in range(count):
         x = canvas.width * (i + rng.uniform(0, 1)) / count
-        canvas.paste(pine(mix("#2f6a50", SNOW, 0.55 if canvas.snowy else 0)), x, canvas.height * y + 8, scale * rng.uniform(0.5, 1.1), depth=depth)
+        canvas.paste(
+            pine(mix("#2f6a50", SNOW, 0.55 if canvas.snowy else 0)),
+            x,
+            canvas.height * y + 8,
+            scale * rng.uniform(0.5, 1.1),
+            depth=depth,
+        )
 
 
 def _houses(canvas: Canvas, rng: random.Random, y: float, tall: float, *, depth: float, step: float) -> None:
@@ -251,7 +282,12 @@ def _houses(canvas: Canvas, rng: random.Random, y: float, tall: float, *, depth:
         canvas.sheet(roof, canvas.ground_colour(rng.choice(ROOFS), depth), 0.6)
         size = 13 * step + 3
         rows = int(up / (size * 2.4))
-        lit += [box(x + w * f - size / 2, top + size * (0.8 + 2.3 * r), size, size * 1.35, 2) for r in range(rows) for f in (0.28, 0.72) if rng.random() < 0.8]
+        lit += [
+            box(x + w * f - size / 2, top + size * (0.8 + 2.3 * r), size, size * 1.35, 2)
+            for r in range(rows)
+            for f in (0.28, 0.72)
+            if rng.random() < 0.8
+        ]
         x += w + rng.uniform(-2, 10)
     canvas.add("".join(lit), windows, 0.95)
 
@@ -274,7 +310,9 @@ def _cobbles(canvas: Canvas, top: float) -> None:
     for row in range(5):
         y = canvas.height * (top + 0.04 * row)
         for x in range(0, int(canvas.width), 58 + 8 * row):
-            path.append(f"M{x + rng.uniform(-14, 14):.0f} {y + rng.uniform(-3, 3):.0f}q{14 + 2 * row} -7 {28 + 4 * row} 0")
+            path.append(
+                f"M{x + rng.uniform(-14, 14):.0f} {y + rng.uniform(-3, 3):.0f}q{14 + 2 * row} -7 {28 + 4 * row} 0"
+            )
     canvas.stroke("".join(path), darker(canvas.ground_colour("#9d8f86"), 0.25), 2.4, 0.5)
 
 
@@ -285,7 +323,14 @@ def village(canvas: Canvas, setting: Setting) -> Stage:
     for i in range(6):
         x, row = w * (i + rng.uniform(0.15, 0.85)) / 6, i % 2
         roof = mix(rng.choice(ROOFS), SNOW, 0.75 if canvas.snowy else 0)
-        canvas.paste(house(rng.choice(WALLS), roof), x, h * (0.665 + 0.03 * row), 0.85 + 0.3 * row, depth=0.3 - 0.14 * row, flip=rng.random() < 0.5)
+        canvas.paste(
+            house(rng.choice(WALLS), roof),
+            x,
+            h * (0.665 + 0.03 * row),
+            0.85 + 0.3 * row,
+            depth=0.3 - 0.14 * row,
+            flip=rng.random() < 0.5,
+        )
     behind = _near(canvas, GRASS, back=0.71, front=0.8)
     return Stage(0.88, behind, front=MOSS)
 
@@ -295,17 +340,35 @@ def castle(canvas: Canvas, setting: Setting) -> Stage:
     rng, w, h = _story(canvas, setting, "castle"), canvas.width, canvas.height
     _hills(canvas, rng, 0.5, ("#8fae8a", "#86a86a"))
     middle, size = w * 0.5, min(w, h * 1.4) / 100
-    base, lit = h * 0.72, []
-    for dx, width, tall in ((-27, 11, 34), (27, 11, 36), (-14, 12, 46), (14, 12, 42), (0, 15, 58)):
-        tall = tall * (0.9 + rng.random() * 0.2)
+    base = h * 0.72
+    lit: list[str] = []
+    for dx, width, high in ((-27, 11, 34), (27, 11, 36), (-14, 12, 46), (14, 12, 42), (0, 15, 58)):
+        tall = high * (0.9 + rng.random() * 0.2)
         x, top = middle + dx * size, base - tall * size
         wall = canvas.light.tone("#b9aebb", 0.22)
         canvas.sheet(box(x - width / 2 * size, top, width * size, tall * size + 20), wall, 0.8)
-        canvas.sheet(poly((x - width * 0.62 * size, top + 1), (x, top - width * 1.3 * size), (x + width * 0.62 * size, top + 1)), canvas.ground_colour("#7a4f8a" if rng.random() < 0.5 else "#3f6a9a", 0.14), 0.7)
-        canvas.sheet(poly((x, top - width * 1.3 * size), (x + 7 * size, top - width * 1.5 * size), (x, top - width * 1.7 * size)), canvas.light.near("#c9443a"), 0.4)
-        lit += [f"M{x - 1.4 * size:.1f} {top + k * size:.1f}v{-3 * size:.1f}q{1.4 * size:.1f} {-2 * size:.1f} {2.8 * size:.1f} 0v{3 * size:.1f}Z" for k in (9, 20)]
+        canvas.sheet(
+            poly((x - width * 0.62 * size, top + 1), (x, top - width * 1.3 * size), (x + width * 0.62 * size, top + 1)),
+            canvas.ground_colour("#7a4f8a" if rng.random() < 0.5 else "#3f6a9a", 0.14),
+            0.7,
+        )
+        canvas.sheet(
+            poly(
+                (x, top - width * 1.3 * size), (x + 7 * size, top - width * 1.5 * size), (x, top - width * 1.7 * size)
+            ),
+            canvas.light.near("#c9443a"),
+            0.4,
+        )
+        lit += [
+            f"M{x - 1.4 * size:.1f} {top + k * size:.1f}v{-3 * size:.1f}q{1.4 * size:.1f} {-2 * size:.1f} {2.8 * size:.1f} 0v{3 * size:.1f}Z"
+            for k in (9, 20)
+        ]
     crenels = "".join(box(middle + i * size, base - 19 * size, 3.4 * size, 5 * size) for i in range(-36, 36, 6))
-    canvas.sheet(box(middle - 36 * size, base - 16 * size, 72 * size, 16 * size + 30) + crenels, canvas.light.tone("#a89cab", 0.16), 0.8)
+    canvas.sheet(
+        box(middle - 36 * size, base - 16 * size, 72 * size, 16 * size + 30) + crenels,
+        canvas.light.tone("#a89cab", 0.16),
+        0.8,
+    )
     canvas.add("".join(lit), canvas.light.glow() if canvas.light.night else canvas.light.tone("#5d5570", 0.2))
     gate = f"M{middle - 6 * size:.0f} {base + 30:.0f}v{-13 * size - 20:.0f}q{6 * size:.0f} {-8 * size:.0f} {12 * size:.0f} 0v{13 * size + 20:.0f}Z"
     canvas.sheet(gate, canvas.light.tone("#4a2f26"), 0.6)
@@ -321,7 +384,14 @@ def market(canvas: Canvas, setting: Setting) -> Stage:
     count = 4 if w > h else 3
     for i in range(count):
         _stall(canvas, rng, w * (i + 0.5) / count, h * 0.79, w / count * 0.84)
-    flags = "".join(poly((x, h * 0.2 + 16 * abs(((x / 130) % 2) - 1)), (x + 26, h * 0.2 + 16 * abs((((x + 26) / 130) % 2) - 1)), (x + 13, h * 0.26)) for x in range(0, int(w), 39))
+    flags = "".join(
+        poly(
+            (x, h * 0.2 + 16 * abs(((x / 130) % 2) - 1)),
+            (x + 26, h * 0.2 + 16 * abs((((x + 26) / 130) % 2) - 1)),
+            (x + 13, h * 0.26),
+        )
+        for x in range(0, int(w), 39)
+    )
     canvas.add(flags, canvas.light.near("#e0a53a"))
     canvas.sheet(_flat(canvas, h * 0.8).path, canvas.ground_colour("#b8936a"))
     _cobbles(canvas, 0.83)
@@ -346,10 +416,14 @@ def garden(canvas: Canvas, setting: Setting) -> Stage:
     _outdoors(canvas, setting, 0.6)
     rng, w, h = _story(canvas, setting, "garden"), canvas.width, canvas.height
     _hills(canvas, rng, 0.52, ("#93ba80",))
-    hedge = "".join(dot(w * i / 16, h * 0.64, w / 26 + rng.uniform(0, 9)) for i in range(17)) + box(-10, h * 0.64, w + 20, h * 0.2)
+    hedge = "".join(dot(w * i / 16, h * 0.64, w / 26 + rng.uniform(0, 9)) for i in range(17)) + box(
+        -10, h * 0.64, w + 20, h * 0.2
+    )
     canvas.sheet(hedge, canvas.ground_colour("#4f8a55", 0.2))
     for i in range(4):
-        canvas.paste(round_tree("#62a050"), w * (i + rng.uniform(0.2, 0.8)) / 4, h * 0.72, rng.uniform(1.5, 1.9), depth=0.12)
+        canvas.paste(
+            round_tree("#62a050"), w * (i + rng.uniform(0.2, 0.8)) / 4, h * 0.72, rng.uniform(1.5, 1.9), depth=0.12
+        )
     behind = _near(canvas, "#86ba58", back=0.72, front=0.8)
     _flowers(canvas, 0.735, 0.79, 60)
     _flowers(canvas, 0.93, 1.0, 46)
@@ -358,7 +432,9 @@ def garden(canvas: Canvas, setting: Setting) -> Stage:
 
 def _flowers(canvas: Canvas, top: float, low: float, count: int) -> None:
     rng = canvas.rng
-    spots = [(rng.uniform(0, canvas.width), canvas.height * rng.uniform(top, low), rng.uniform(4, 8)) for _ in range(count)]
+    spots = [
+        (rng.uniform(0, canvas.width), canvas.height * rng.uniform(top, low), rng.uniform(4, 8)) for _ in range(count)
+    ]
     canvas.stroke("".join(f"M{x:.0f} {y:.0f}v{r * 2.6:.0f}" for x, y, r in spots), canvas.light.tone("#3f7a3f"), 2)
     for i, colour in enumerate(("#e0567a", "#f2c341", "#f6f0e6", "#a862c0")):
         canvas.add("".join(star(x, y, r * 1.3, 5, 0.6) for x, y, r in spots[i::4]), canvas.light.near(colour))
@@ -375,7 +451,15 @@ def mountain(canvas: Canvas, setting: Setting) -> Stage:
         for x, top in ridge.points:
             if top < h * (y - rise * 0.5):
                 drop = h * 0.075
-                caps.append(poly((x, top), (x + drop * 0.7, top + drop), (x + drop * 0.2, top + drop * 0.7), (x - drop * 0.15, top + drop * 1.15), (x - drop * 0.7, top + drop * 0.9)))
+                caps.append(
+                    poly(
+                        (x, top),
+                        (x + drop * 0.7, top + drop),
+                        (x + drop * 0.2, top + drop * 0.7),
+                        (x - drop * 0.15, top + drop * 1.15),
+                        (x - drop * 0.7, top + drop * 0.9),
+                    )
+                )
         canvas.add("".join(caps), canvas.light.tone("#ffffff", depth * 0.6))
         if i == 0 and setting.weather == "fog":
             fog_band(canvas, h * 0.56, 0.4)
@@ -387,7 +471,9 @@ def desert(canvas: Canvas, setting: Setting) -> Stage:
     _outdoors(canvas, setting, 0.6)
     rng, w, h = _story(canvas, setting, "desert"), canvas.width, canvas.height
     for i, colour in enumerate(("#e6b87c", "#e0a865", "#d99c55")):
-        canvas.sheet(rolling(canvas, rng, h * (0.52 + 0.06 * i), h * 0.05, 4 + i).path, canvas.light.tone(colour, 0.5 - 0.16 * i))
+        canvas.sheet(
+            rolling(canvas, rng, h * (0.52 + 0.06 * i), h * 0.05, 4 + i).path, canvas.light.tone(colour, 0.5 - 0.16 * i)
+        )
     for _ in range(3):
         x, y, s = rng.uniform(0.08, 0.92) * w, h * 0.715, rng.uniform(0.8, 1.3)
         cactus = f"M{x:.0f} {y:.0f}v{-70 * s:.0f}M{x:.0f} {y - 26 * s:.0f}h{-20 * s:.0f}v{-22 * s:.0f}M{x:.0f} {y - 36 * s:.0f}h{19 * s:.0f}v{-20 * s:.0f}"
@@ -413,7 +499,9 @@ def cave(canvas: Canvas, setting: Setting) -> Stage:
     x, y = w * rng.choice((0.36, 0.5, 0.64)), h * 0.5
     for i, colour in enumerate(("#8b7a86", "#6d5f70", "#51465a", "#3a3346")):
         rx, ry = w * (0.16 + 0.075 * i), h * (0.2 + 0.09 * i)
-        canvas.sheet(f"M-20 -20H{w + 20:.0f}V{h + 20:.0f}H-20Z{_mouth(rng, x, y, rx, ry)}", canvas.light.tone(colour, 0.1))
+        canvas.sheet(
+            f"M-20 -20H{w + 20:.0f}V{h + 20:.0f}H-20Z{_mouth(rng, x, y, rx, ry)}", canvas.light.tone(colour, 0.1)
+        )
     _stalactites(canvas, rng)
     canvas.halo(x, y, canvas.unit * 60, canvas.light.sky[2], 0.4)
     canvas.sheet(rolling(canvas, rng, h * 0.76, h * 0.02, 6).path, canvas.light.tone("#5c5060"))
@@ -431,7 +519,11 @@ def _mouth(rng: random.Random, x: float, y: float, rx: float, ry: float) -> str:
 def _stalactites(canvas: Canvas, rng: random.Random) -> None:
     spikes = []
     for i in range(12):
-        x, long, half = canvas.width * (i + rng.random()) / 12, canvas.height * rng.uniform(0.05, 0.2), rng.uniform(12, 24)
+        x, long, half = (
+            canvas.width * (i + rng.random()) / 12,
+            canvas.height * rng.uniform(0.05, 0.2),
+            rng.uniform(12, 24),
+        )
         spikes.append(poly((x - half, -10), (x + half, -10), (x + half * 0.1, long)))
     canvas.sheet("".join(spikes), canvas.light.tone("#2f2a3c"), 0.8)
 
@@ -450,7 +542,13 @@ def road(canvas: Canvas, setting: Setting) -> Stage:
     canvas.sheet(path, canvas.ground_colour("#dcc096"))
     for i in range(5):
         side = -1 if i % 2 else 1
-        canvas.paste(round_tree(MOSS), x + side * w * (0.2 + 0.07 * i), h * (0.68 + 0.02 * i), 0.7 + 0.22 * i, depth=0.24 - 0.04 * i)
+        canvas.paste(
+            round_tree(MOSS),
+            x + side * w * (0.2 + 0.07 * i),
+            h * (0.68 + 0.02 * i),
+            0.7 + 0.22 * i,
+            depth=0.24 - 0.04 * i,
+        )
     return Stage(0.89, _flat(canvas, h * 0.71), front=MOSS)
 
 
@@ -460,8 +558,14 @@ def sky(canvas: Canvas, setting: Setting) -> Stage:
     for i in range(4):
         y = h * (0.5 + 0.1 * i)
         for _ in range(3):
-            canvas.sheet(cloud_path(rng.uniform(0, w), y + rng.uniform(-10, 10), rng.uniform(260, 420)), canvas.light.tone("#ffffff", 0.55 - 0.13 * i), 0.8)
-    bank = "".join(dot(w * i / 9, h * 0.94, h * rng.uniform(0.09, 0.13)) for i in range(10)) + box(-10, h * 0.94, w + 20, h * 0.1)
+            canvas.sheet(
+                cloud_path(rng.uniform(0, w), y + rng.uniform(-10, 10), rng.uniform(260, 420)),
+                canvas.light.tone("#ffffff", 0.55 - 0.13 * i),
+                0.8,
+            )
+    bank = "".join(dot(w * i / 9, h * 0.94, h * rng.uniform(0.09, 0.13)) for i in range(10)) + box(
+        -10, h * 0.94, w + 20, h * 0.1
+    )
     canvas.sheet(bank, canvas.light.tone("#fdfdff"))
     return Stage(0.87, _flat(canvas, h * 0.72), floats="cloud")
 
@@ -472,13 +576,23 @@ def space(canvas: Canvas, setting: Setting) -> Stage:
     paint_stars(canvas, 190, 1.0)
     x, y, r = w * rng.uniform(0.62, 0.8), h * rng.uniform(0.24, 0.34), canvas.unit * 17
     canvas.sheet(dot(x, y, r), "#d98a5a")
-    canvas.add(f"M{x - r:.0f} {y:.0f}q{r:.0f} {r * 0.4:.0f} {2 * r:.0f} 0q{-r * 0.1:.0f} {r * 0.3:.0f} {-r * 0.25:.0f} {r * 0.5:.0f}q{-r * 0.75:.0f} {r * 0.3:.0f} {-r * 1.5:.0f} 0Z", "#c2703f", 0.7)
-    canvas.stroke(f"M{x - r * 1.7:.0f} {y + r * 0.35:.0f}Q{x:.0f} {y + r * 0.85:.0f} {x + r * 1.7:.0f} {y - r * 0.35:.0f}", "#f2d7a0", 7)
+    canvas.add(
+        f"M{x - r:.0f} {y:.0f}q{r:.0f} {r * 0.4:.0f} {2 * r:.0f} 0q{-r * 0.1:.0f} {r * 0.3:.0f} {-r * 0.25:.0f} {r * 0.5:.0f}q{-r * 0.75:.0f} {r * 0.3:.0f} {-r * 1.5:.0f} 0Z",
+        "#c2703f",
+        0.7,
+    )
+    canvas.stroke(
+        f"M{x - r * 1.7:.0f} {y + r * 0.35:.0f}Q{x:.0f} {y + r * 0.85:.0f} {x + r * 1.7:.0f} {y - r * 0.35:.0f}",
+        "#f2d7a0",
+        7,
+    )
     canvas.sheet(dot(w * 0.16, h * 0.3, canvas.unit * 6), "#6fb0c9")
     ground = rolling(canvas, rng, h * 0.79, h * 0.03, 4)
     canvas.sheet(ground.path, "#8f86a8")
     for _ in range(7):
-        canvas.add(dot(rng.uniform(0, w), h * rng.uniform(0.84, 0.97), rng.uniform(18, 44), rng.uniform(5, 10)), "#6d6488", 0.8)
+        canvas.add(
+            dot(rng.uniform(0, w), h * rng.uniform(0.84, 0.97), rng.uniform(18, 44), rng.uniform(5, 10)), "#6d6488", 0.8
+        )
     return Stage(0.88, ground, floats="drift")
 
 
@@ -489,7 +603,9 @@ def underwater(canvas: Canvas, setting: Setting) -> Stage:
         x = w * (0.1 + 0.2 * i)
         canvas.add(poly((x, -10), (x + 40, -10), (x - 60, h), (x - 190, h)), "#ffffff", 0.07)
     for i in range(3):
-        canvas.sheet(rolling(canvas, rng, h * (0.62 + 0.07 * i), h * 0.05, 5).path, canvas.light.tone("#2a7a94", 0.4 - 0.15 * i))
+        canvas.sheet(
+            rolling(canvas, rng, h * (0.62 + 0.07 * i), h * 0.05, 5).path, canvas.light.tone("#2a7a94", 0.4 - 0.15 * i)
+        )
     weeds, colour = [], canvas.light.tone("#3f9a6a")
     for _ in range(16):
         x, tall = rng.uniform(0, w), h * rng.uniform(0.1, 0.32)
@@ -497,7 +613,15 @@ def underwater(canvas: Canvas, setting: Setting) -> Stage:
     canvas.stroke("".join(weeds), colour, 8)
     behind = rolling(canvas, rng, h * 0.8, h * 0.02, 5)
     canvas.sheet(behind.path, canvas.light.tone("#e0c98f", 0.1))
-    canvas.stroke("".join(dot(canvas.rng.uniform(0, w), canvas.rng.uniform(0.1, 0.75) * h, canvas.rng.uniform(3, 9)) for _ in range(26)), "#e8fbff", 2, 0.7)
+    canvas.stroke(
+        "".join(
+            dot(canvas.rng.uniform(0, w), canvas.rng.uniform(0.1, 0.75) * h, canvas.rng.uniform(3, 9))
+            for _ in range(26)
+        ),
+        "#e8fbff",
+        2,
+        0.7,
+    )
     return Stage(0.86, behind, floats="drift", front="#2a8f7a")
 
 
@@ -538,7 +662,12 @@ def interior(canvas: Canvas, setting: Setting) -> Stage:
     canvas.sheet(_flat(canvas, h * 0.735).path, mix(light.tone(darker(floor, 0.3)), floor, 0.2))
     canvas.sheet(_flat(canvas, h * 0.76).path, mix(light.tone(floor), floor, 0.35))
     for i in range(-6, 7):
-        canvas.stroke(f"M{w / 2 + i * w * 0.09:.0f} {h * 0.76:.0f}L{w / 2 + i * w * 0.17:.0f} {h:.0f}", darker(floor, 0.4), 2.4, 0.5)
+        canvas.stroke(
+            f"M{w / 2 + i * w * 0.09:.0f} {h * 0.76:.0f}L{w / 2 + i * w * 0.17:.0f} {h:.0f}",
+            darker(floor, 0.4),
+            2.4,
+            0.5,
+        )
     rug = canvas.light.near(rng.choice(("#a8324a", "#2f6f8a", "#4f7a4f", "#7d4a8a")))
     canvas.sheet(dot(w * 0.5, h * 0.9, w * 0.36, h * 0.075), rug, 0.5)
     canvas.stroke(dot(w * 0.5, h * 0.9, w * 0.32, h * 0.058), lighter(rug, 0.5), 3, 0.8)
@@ -552,9 +681,23 @@ def _wallpaper(canvas: Canvas, rng: random.Random, colour: str) -> None:
     if kind == "stripes":
         canvas.add("".join(box(x, 0, 15, h * 0.74) for x in range(0, int(w), 52)), colour, 0.35)
     elif kind == "dots":
-        canvas.add("".join(dot(x + (y // 44 % 2) * 22, y, 4) for y in range(16, int(h * 0.72), 44) for x in range(10, int(w), 44)), colour, 0.5)
+        canvas.add(
+            "".join(
+                dot(x + (y // 44 % 2) * 22, y, 4) for y in range(16, int(h * 0.72), 44) for x in range(10, int(w), 44)
+            ),
+            colour,
+            0.5,
+        )
     else:
-        canvas.add("".join(star(x + (y // 56 % 2) * 30, y, 8, 4, 0.5) for y in range(20, int(h * 0.72), 56) for x in range(10, int(w), 60)), colour, 0.45)
+        canvas.add(
+            "".join(
+                star(x + (y // 56 % 2) * 30, y, 8, 4, 0.5)
+                for y in range(20, int(h * 0.72), 56)
+                for x in range(10, int(w), 60)
+            ),
+            colour,
+            0.45,
+        )
 
 
 def _window(canvas: Canvas, setting: Setting, x: float, y: float, half: float, tall: float, *, round_: bool) -> None:
@@ -563,12 +706,24 @@ def _window(canvas: Canvas, setting: Setting, x: float, y: float, half: float, t
     hole = dot(half, tall, half) if round_ else box(0, 0, half * 2, tall * 2, 5)
     paint_sky(outside, time=setting.time, weather=setting.weather, horizon=tall * 1.6)
     green = mix(GRASS, SNOW, 0.85) if setting.weather == "snow" else GRASS
-    outside.sheet(rolling(outside, random.Random(setting.seed), tall * 1.55, tall * 0.1, 4).path, canvas.light.tone(green, 0.3))  # noqa: S311
+    outside.sheet(
+        rolling(outside, chance("outside", setting.seed), tall * 1.55, tall * 0.1, 4).path,
+        canvas.light.tone(green, 0.3),
+    )
     paint_weather(outside, setting.weather)
-    canvas.sheet(f"M{x - half - 13:.1f} {y - tall - 13:.1f}h{half * 2 + 26:.1f}v{tall * 2 + 26:.1f}h{-half * 2 - 26:.1f}Z" if not round_ else dot(x, y, half + 15), canvas.light.tone("#7a4f34"))
+    canvas.sheet(
+        f"M{x - half - 13:.1f} {y - tall - 13:.1f}h{half * 2 + 26:.1f}v{tall * 2 + 26:.1f}h{-half * 2 - 26:.1f}Z"
+        if not round_
+        else dot(x, y, half + 15),
+        canvas.light.tone("#7a4f34"),
+    )
     name = f"pane{len(canvas.defs)}"
     canvas.defs.append(f'<clipPath id="{name}"><path d="{hole}"/></clipPath>')
-    canvas.out.append(f'<g transform="translate({x - half:.1f} {y - tall:.1f})" clip-path="url(#{name})">' + "".join(outside.out) + "</g>")
+    canvas.out.append(
+        f'<g transform="translate({x - half:.1f} {y - tall:.1f})" clip-path="url(#{name})">'
+        + "".join(outside.out)
+        + "</g>"
+    )
     frame = canvas.light.tone("#7a4f34")
     canvas.stroke(f"M{x:.1f} {y - tall:.1f}v{tall * 2:.1f}M{x - half:.1f} {y:.1f}h{half * 2:.1f}", frame, 8)
     if not round_:
@@ -576,11 +731,22 @@ def _window(canvas: Canvas, setting: Setting, x: float, y: float, half: float, t
         curtain = canvas.light.near(lighter(WALLPAPERS.get(setting.inside, WALLPAPERS["room"])[1], 0.35))
         for s in (-1, 1):
             edge = x + s * (half + 20)
-            canvas.sheet(f"M{edge:.0f} {y - tall - 22:.0f}H{x + s * half * 0.35:.0f}Q{x + s * half * 0.5:.0f} {y:.0f} {edge - s * 6:.0f} {y + tall * 0.7:.0f}L{edge:.0f} {y + tall + 20:.0f}Z", curtain, 0.7)
+            canvas.sheet(
+                f"M{edge:.0f} {y - tall - 22:.0f}H{x + s * half * 0.35:.0f}Q{x + s * half * 0.5:.0f} {y:.0f} {edge - s * 6:.0f} {y + tall * 0.7:.0f}L{edge:.0f} {y + tall + 20:.0f}Z",
+                curtain,
+                0.7,
+            )
 
 
 def _furniture(canvas: Canvas, rng: random.Random, inside: str, x: float) -> None:
-    maker = {"library": _shelves, "kitchen": _stove, "hall": _columns, "workshop": _tools, "tavern": _casks, "bedroom": _bed}.get(inside, _picture)
+    maker = {
+        "library": _shelves,
+        "kitchen": _stove,
+        "hall": _columns,
+        "workshop": _tools,
+        "tavern": _casks,
+        "bedroom": _bed,
+    }.get(inside, _picture)
     maker(canvas, rng, x)
 
 
@@ -592,7 +758,10 @@ def _shelves(canvas: Canvas, rng: random.Random, x: float) -> None:
         canvas.add(box(x - half + 8, low - h * 0.13, half * 2 - 16, h * 0.13), canvas.light.tone("#3f2a20"))
         while at < x + half - 26:
             wide, tall = rng.uniform(9, 19), h * rng.uniform(0.08, 0.122)
-            canvas.add(box(at, low - tall, wide, tall, 2), canvas.light.near(rng.choice(("#a8413b", "#3f6f8a", "#c99a3f", "#4f7a55", "#6f4f8a", "#d9c9a8"))))
+            canvas.add(
+                box(at, low - tall, wide, tall, 2),
+                canvas.light.near(rng.choice(("#a8413b", "#3f6f8a", "#c99a3f", "#4f7a55", "#6f4f8a", "#d9c9a8"))),
+            )
             at += wide + 2
 
 
@@ -601,18 +770,34 @@ def _stove(canvas: Canvas, rng: random.Random, x: float) -> None:
     canvas.sheet(box(x - 4 * s, 0, 8 * s, h * 0.5), canvas.light.tone("#8f8a88"))
     canvas.sheet(box(x - 16 * s, h * 0.74 - 27 * s, 32 * s, 27 * s, 6), canvas.light.tone("#c9553f"))
     canvas.sheet(box(x - 19 * s, h * 0.74 - 30 * s, 38 * s, 4.5 * s, 3), canvas.light.tone("#7a3f34"))
-    canvas.add(f"M{x - 8 * s:.0f} {h * 0.74:.0f}v{-11 * s:.0f}q{8 * s:.0f} {-9 * s:.0f} {16 * s:.0f} 0v{11 * s:.0f}Z", "#2f2024")
-    canvas.add(f"M{x - 5 * s:.0f} {h * 0.74:.0f}q{-2 * s:.0f} {-9 * s:.0f} {5 * s:.0f} {-13 * s:.0f}q{7 * s:.0f} {5 * s:.0f} {5 * s:.0f} {13 * s:.0f}Z", "#f59a3c")
+    canvas.add(
+        f"M{x - 8 * s:.0f} {h * 0.74:.0f}v{-11 * s:.0f}q{8 * s:.0f} {-9 * s:.0f} {16 * s:.0f} 0v{11 * s:.0f}Z",
+        "#2f2024",
+    )
+    canvas.add(
+        f"M{x - 5 * s:.0f} {h * 0.74:.0f}q{-2 * s:.0f} {-9 * s:.0f} {5 * s:.0f} {-13 * s:.0f}q{7 * s:.0f} {5 * s:.0f} {5 * s:.0f} {13 * s:.0f}Z",
+        "#f59a3c",
+    )
     canvas.halo(x, h * 0.74 - 6 * s, 30 * s, "#ffb057", 0.5)
-    canvas.sheet(f"M{x - 8 * s:.0f} {h * 0.74 - 39 * s:.0f}h{15 * s:.0f}l{-2 * s:.0f} {9 * s:.0f}h{-11 * s:.0f}Z", canvas.light.tone("#5f6a78"), 0.6)
+    canvas.sheet(
+        f"M{x - 8 * s:.0f} {h * 0.74 - 39 * s:.0f}h{15 * s:.0f}l{-2 * s:.0f} {9 * s:.0f}h{-11 * s:.0f}Z",
+        canvas.light.tone("#5f6a78"),
+        0.6,
+    )
 
 
 def _columns(canvas: Canvas, rng: random.Random, x: float) -> None:
     h, w = canvas.height, canvas.width
     for at in (0.06, 0.5, 0.94):
         canvas.sheet(box(w * at - 26, -10, 52, h * 0.77, 4), canvas.light.tone("#d3c8d4"))
-        canvas.add(box(w * at - 12, 0, 6, h * 0.74) + box(w * at + 5, 0, 6, h * 0.74), canvas.light.tone("#a89cac"), 0.6)
-        canvas.sheet(box(w * at - 34, h * 0.05, 68, 18, 4) + box(w * at - 36, h * 0.705, 72, 22, 3), canvas.light.tone("#c0b3c2"), 0.6)
+        canvas.add(
+            box(w * at - 12, 0, 6, h * 0.74) + box(w * at + 5, 0, 6, h * 0.74), canvas.light.tone("#a89cac"), 0.6
+        )
+        canvas.sheet(
+            box(w * at - 34, h * 0.05, 68, 18, 4) + box(w * at - 36, h * 0.705, 72, 22, 3),
+            canvas.light.tone("#c0b3c2"),
+            0.6,
+        )
     banner = f"M{x - 40:.0f} {h * 0.12:.0f}h80v{h * 0.36:.0f}l-40 -32l-40 32Z"
     canvas.sheet(banner, canvas.light.near(rng.choice(("#a8324a", "#3a5f9a", "#4f7a4f"))), 0.7)
     canvas.add(star(x, h * 0.25, 24), canvas.light.near("#e6b23f"))
@@ -625,10 +810,18 @@ def _tools(canvas: Canvas, rng: random.Random, x: float) -> None:
     for i in range(5):
         at = x - 21 * s + i * 10.5 * s
         canvas.stroke(f"M{at:.0f} {h * 0.24:.0f}v{14 * s:.0f}", wood, 6)
-        head = (box(at - 3.5 * s, h * 0.24 + 14 * s, 7 * s, 4 * s, 2), dot(at, h * 0.24 + 16 * s, 3.2 * s), poly((at - 3 * s, h * 0.24 + 13 * s), (at + 3 * s, h * 0.24 + 13 * s), (at, h * 0.24 + 22 * s)))
+        head = (
+            box(at - 3.5 * s, h * 0.24 + 14 * s, 7 * s, 4 * s, 2),
+            dot(at, h * 0.24 + 16 * s, 3.2 * s),
+            poly((at - 3 * s, h * 0.24 + 13 * s), (at + 3 * s, h * 0.24 + 13 * s), (at, h * 0.24 + 22 * s)),
+        )
         canvas.sheet(head[i % 3], iron, 0.5)
     canvas.sheet(box(x - 28 * s, h * 0.59, 56 * s, 4.5 * s, 2), wood)
-    canvas.sheet(box(x - 25 * s, h * 0.6, 5 * s, h * 0.16) + box(x + 20 * s, h * 0.6, 5 * s, h * 0.16), canvas.light.tone("#6b452a"), 0.7)
+    canvas.sheet(
+        box(x - 25 * s, h * 0.6, 5 * s, h * 0.16) + box(x + 20 * s, h * 0.6, 5 * s, h * 0.16),
+        canvas.light.tone("#6b452a"),
+        0.7,
+    )
 
 
 def _casks(canvas: Canvas, rng: random.Random, x: float) -> None:
@@ -650,7 +843,10 @@ def _picture(canvas: Canvas, rng: random.Random, x: float) -> None:
     h, s = canvas.height, canvas.unit
     canvas.sheet(box(x - 15 * s, h * 0.2, 30 * s, 22 * s, 3), canvas.light.tone("#c9953f"))
     canvas.add(box(x - 12.5 * s, h * 0.2 + 2.5 * s, 25 * s, 17 * s), canvas.light.tone("#bfdbe0"))
-    canvas.add(f"M{x - 12.5 * s:.0f} {h * 0.2 + 19.5 * s:.0f}v{-5 * s:.0f}l{8 * s:.0f} {-7 * s:.0f}l{7 * s:.0f} {6 * s:.0f}l{4 * s:.0f} {-3 * s:.0f}l{6 * s:.0f} {5 * s:.0f}v{4 * s:.0f}Z", canvas.light.tone("#5f8f6a"))
+    canvas.add(
+        f"M{x - 12.5 * s:.0f} {h * 0.2 + 19.5 * s:.0f}v{-5 * s:.0f}l{8 * s:.0f} {-7 * s:.0f}l{7 * s:.0f} {6 * s:.0f}l{4 * s:.0f} {-3 * s:.0f}l{6 * s:.0f} {5 * s:.0f}v{4 * s:.0f}Z",
+        canvas.light.tone("#5f8f6a"),
+    )
 
 
 PAINTERS: dict[str, Painter] = {

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 
 from adapters.paper_cut.colours import MEDIA
 from adapters.paper_cut.colours import TIMES as LIT_TIMES
 from adapters.paper_cut.colours import WEATHERS as LIT_WEATHERS
 from adapters.paper_cut.figures import Look, look_of
+from adapters.paper_cut.paper import chance
 from adapters.paper_cut.places import PAINTERS
 from adapters.paper_cut.props import PROPS, Where
-from adapters.paper_cut.words import PROPS as PROPS_WORDS
 from adapters.paper_cut.words import (
     ANIMALS,
+    COLOURS,
     INTERIORS,
     MOODS,
     PLACES,
@@ -25,6 +25,7 @@ from adapters.paper_cut.words import (
     things_in,
     words_of,
 )
+from adapters.paper_cut.words import PROPS as PROPS_WORDS
 
 MAX_CAST = 5
 READ_CHARS = 20_000  # of a scene's text; more would not change the picture
@@ -80,6 +81,7 @@ class Plan:
     media: str
     cast: tuple[Look, ...]
     props: tuple[str, ...]
+    dyes: dict[str, str]  # the colour the text gives a thing
     extras: tuple[str, ...]  # animals that pass by
     overhead: frozenset[str]  # `star`, `moon`, `lightning`, …
 
@@ -91,6 +93,7 @@ def plan_of(sketch: Sketch) -> Plan:
     place = _place(sketch, location, text)
     cast = tuple(look_of(name, appearance, sketch.story_seed) for name, appearance in sketch.figures[:MAX_CAST])
     scores = _scores(f"{location}\n{text}", location)
+    props = _choice(scores, place)
     return Plan(
         place=place,
         inside=first_of(INTERIORS, words_of(location)) or _most(INTERIORS, f"{location}\n{text}") or "room",
@@ -99,7 +102,8 @@ def plan_of(sketch: Sketch) -> Plan:
         mood=first_of(MOODS, words_of(sketch.mood or "")) or _most(MOODS, text, least=2) or "plain",
         media=sketch.media if sketch.media in MEDIA else "cinematic",
         cast=cast,
-        props=_choice(scores, place),
+        props=props,
+        dyes=_dyes(text, props),
         extras=_extras(text, cast),
         overhead=frozenset(scores) & {"star", "moon", "sun", "lightning", "cloud"},
     )
@@ -108,7 +112,7 @@ def plan_of(sketch: Sketch) -> Plan:
 def _without_names(text: str, figures: tuple[tuple[str, str], ...]) -> str:
     """The text with the cast's names blanked: Rose is no flower, and the fox of the cast is drawn anyway."""
     names = {word for name, _ in figures for word in words_of(name)}
-    return WORD.sub(lambda match: " " if match.group().casefold() in names else match.group(), text) if names else text
+    return WORD.sub(lambda match: "Xx" if match.group().casefold() in names else match.group(), text) if names else text
 
 
 def _place(sketch: Sketch, location: str, text: str) -> str:
@@ -129,7 +133,7 @@ def _time(sketch: Sketch, text: str) -> str:
     if sketch.time in LIT_TIMES:
         return sketch.time
     named = next(iter(things_in(TIMES, text)), None)
-    return named or random.Random(f"time:{sketch.seed}").choice(("morning", "day", "day"))  # noqa: S311 - a choice of light
+    return named or chance("time", sketch.seed).choice(("morning", "day", "day"))
 
 
 def _most(table: dict[str, str], text: str, *, least: int = 1) -> str | None:
@@ -165,8 +169,19 @@ def _choice(scores: dict[str, float], place: str) -> tuple[str, ...]:
     return tuple("paper_boat" if thing == "boat" and place in DRY else thing for thing in chosen[:5])
 
 
+def _dyes(text: str, props: tuple[str, ...]) -> dict[str, str]:
+    """Colours that stand right before the word for a thing: a yellow umbrella."""
+    named = things_in(PROPS_WORDS, text)
+    found: dict[str, str] = {}
+    for thing in props:
+        for at in named.get(thing, ()):
+            before = words_of(text[max(0, at - 24) : at])[-1:]
+            if before and before[0] in COLOURS:
+                found.setdefault(thing, COLOURS[before[0]])
+    return found
+
+
 def _extras(text: str, cast: tuple[Look, ...]) -> tuple[str, ...]:
     here = {look.kind for look in cast}
     found = {kind: at for kind, at in things_in(ANIMALS, text, names_too=False).items() if kind not in SKY_BEINGS}
     return tuple(kind for kind in sorted(found, key=lambda kind: -len(found[kind])) if kind not in here)[:2]
-

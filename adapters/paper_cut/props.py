@@ -1,7 +1,10 @@
 """The things that tell one scene from another, each a small paper cut with its foot at (0, 0)."""
 
+# ruff: noqa: E501 - a thing is one row of pieces
+
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,7 +36,10 @@ def _l(path: str, colour: str, width: float, *, glows: bool = False) -> Part:
 
 
 def _wheel(x: float, y: float, r: float, colour: str = DARK_WOOD) -> Cut:
-    spokes = "".join(f"M{x + r * a:.1f} {y + r * b:.1f}L{x - r * a:.1f} {y - r * b:.1f}" for a, b in ((0.9, 0), (0, 0.9), (0.64, 0.64), (0.64, -0.64)))
+    spokes = "".join(
+        f"M{x + r * a:.1f} {y + r * b:.1f}L{x - r * a:.1f} {y - r * b:.1f}"
+        for a, b in ((0.9, 0), (0, 0.9), (0.64, 0.64), (0.64, -0.64))
+    )
     return _l(dot(x, y, r), colour, r * 0.24), _l(spokes, colour, r * 0.13), _p(dot(x, y, r * 0.22), GOLD)
 
 
@@ -43,7 +49,9 @@ def _sail(x: float, y: float) -> Cut:
     for a, b in ((0.42, -0.91), (0.91, 0.42), (-0.42, 0.91), (-0.91, -0.42)):
         tip, side = (x + 52 * a, y + 52 * b), (-b * 13, a * 13)
         near = (x + 12 * a, y + 12 * b)
-        arms.append(_p(poly(near, tip, (tip[0] + side[0], tip[1] + side[1]), (near[0] + side[0], near[1] + side[1])), PAPER))
+        arms.append(
+            _p(poly(near, tip, (tip[0] + side[0], tip[1] + side[1]), (near[0] + side[0], near[1] + side[1])), PAPER)
+        )
         arms.append(_l(f"M{x:.1f} {y:.1f}L{tip[0]:.1f} {tip[1]:.1f}", DARK_WOOD, 3))
     return (*arms, _p(dot(x, y, 5), DARK_WOOD))
 
@@ -81,11 +89,18 @@ def pine(colour: str) -> Cut:
 
 
 def round_tree(colour: str) -> Cut:
-    return (_p("M-6 0L-4 -44L4 -44L7 0Z", DARK_WOOD), _l("M0 -38L-14 -56M1 -42L13 -58", DARK_WOOD, 3.6), *_crown_of_leaves(0, -66, 33, colour))
+    return (
+        _p("M-6 0L-4 -44L4 -44L7 0Z", DARK_WOOD),
+        _l("M0 -38L-14 -56M1 -42L13 -58", DARK_WOOD, 3.6),
+        *_crown_of_leaves(0, -66, 33, colour),
+    )
 
 
 def _flower(x: float, y: float, r: float, colour: str) -> Cut:
-    petals = "".join(dot(x + r * a, y + r * b, r * 0.62) for a, b in ((0, -0.9), (0.86, -0.28), (0.53, 0.73), (-0.53, 0.73), (-0.86, -0.28)))
+    petals = "".join(
+        dot(x + r * a, y + r * b, r * 0.62)
+        for a, b in ((0, -0.9), (0.86, -0.28), (0.53, 0.73), (-0.53, 0.73), (-0.86, -0.28))
+    )
     return _p(petals, colour), _p(dot(x, y, r * 0.52), "#f5c542")
 
 
@@ -203,7 +218,7 @@ HAND: dict[str, Prop] = {
     "feather": Prop("hand", 54, (_p("M0 -6Q-34 -50 8 -104Q32 -56 0 -6Z", "#f4f0e6"), _l("M-2 0Q2 -50 10 -96", "#a9987c", 3))),
     "egg": Prop("hand", 36, (_l("M-52 -14Q0 14 52 -14M-48 -22Q0 8 48 -22", "#8a6a45", 10), _p(dot(-18, -40, 20, 26) + dot(18, -40, 20, 26) + dot(0, -46, 21, 28), "#cfe6ea"))),
     "ring": Prop("hand", 38, (_l(dot(0, -34, 28), GOLD, 10), _p(poly((-20, -84), (20, -84), (28, -72), (0, -50), (-28, -72)), "#69cfd8", glows=True))),
-    "shell": Prop("hand", 42, (_p("M-48 -40Q-40 -86 0 -88Q40 -86 48 -40Q30 0 0 0Q-30 0 -48 -40Z", "#f1b7a0"), _l("M0 -2V-84M-6 -2L-30 -72M6 -2L30 -72M-10 -4L-44 -44M10 -4L44 -44", "#d88a78", 3.4))),
+    "conch": Prop("hand", 42, (_p("M-48 -40Q-40 -86 0 -88Q40 -86 48 -40Q30 0 0 0Q-30 0 -48 -40Z", "#f1b7a0"), _l("M0 -2V-84M-6 -2L-30 -72M6 -2L30 -72M-10 -4L-44 -44M10 -4L44 -44", "#d88a78", 3.4))),
     "mask": Prop("hand", 40, (_p("M-54 -66Q0 -86 54 -66Q56 -22 22 -18Q8 -20 0 -32Q-8 -20 -22 -18Q-56 -22 -54 -66Z", "#7b3f98"), _p(dot(-24, -48, 13, 8) + dot(24, -48, 13, 8), PAPER))),
     "broom": Prop("hand", 96, (_l("M0 -30V-104", PALE_WOOD, 5), _p("M-8 -34H8L22 0H-22Z", GOLD), _l("M-9 -28H9", RED, 4))),
     "axe": Prop("hand", 62, (_l("M0 0V-96", WOOD, 8), _p("M-4 -92Q26 -108 40 -96Q34 -76 40 -56Q26 -50 -4 -64Z", "#aeb6be"))),
@@ -214,5 +229,27 @@ HAND: dict[str, Prop] = {
     "ball": Prop("hand", 34, (_p(dot(0, -42, 42), "#d8544a"), _p("M-40 -52Q0 -30 40 -52Q42 -36 38 -28Q0 -8 -38 -28Q-42 -36 -40 -52Z", PAPER), _p(dot(-14, -64, 8, 6), "#f0a79c"))),
     "butterfly": Prop("sky", 34, (_p("M0 -40Q-30 -96 -56 -72Q-60 -40 0 -36Q60 -40 56 -72Q30 -96 0 -40Z", "#e8852f"), _p("M0 -36Q-40 -30 -38 -6Q-20 8 0 -30Q20 8 38 -6Q40 -30 0 -36Z", "#f2b74a"), _l("M0 -60V-14M0 -60L-10 -78M0 -60L10 -78", "#2b2026", 5))),
 }  # fmt: skip
+
+CLOTHS = {  # the piece of a thing that takes the colour the story gives it
+    "umbrella": RED, "balloon": RED, "boat": "#b5553c", "door": "#2f7d78", "kite": RED, "flower": "#e0567a", "apple": RED,
+    "book": "#a63b3b", "cup": "#d8655a", "sled": RED, "tent": "#cf7a3c", "car": "#3f7fb0", "bicycle": RED, "ball": "#d8544a",
+    "train": "#b5473c", "bed": "#4f7fb5", "chair": RED, "teapot": "#4a90b8", "flag": RED, "drum": RED, "mask": "#7b3f98",
+    "mushroom": RED, "bottle": "#4f9a7a", "feather": "#f4f0e6", "letter": PAPER, "house": "#efe0c4", "ship": "#8a5436",
+    "rocket": RED, "candle": PAPER, "lighthouse": RED, "mill": RED, "well": RED, "bird": RED, "egg": "#cfe6ea",
+}  # fmt: skip
+
+
+def dyed(name: str, colour: str) -> Prop:
+    """The thing in another colour, as far as it has a piece that takes one."""
+    prop, cloth = PROPS[name], CLOTHS.get(name, "")
+    shades = {cloth: colour, darker(cloth, 0.5) if cloth else "": darker(colour, 0.5), "#e7a15f": lighter(colour, 0.3)}
+    cut = tuple(
+        dataclasses.replace(
+            part, fill=shades.get(part.fill or "", part.fill), line=shades.get(part.line or "", part.line)
+        )
+        for part in prop.cut
+    )
+    return dataclasses.replace(prop, cut=cut)
+
 
 PROPS: dict[str, Prop] = {**LANDMARKS, **GROUND, **HAND}

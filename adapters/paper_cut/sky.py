@@ -1,5 +1,7 @@
 """What is overhead and in the air: sky, sun, moon, stars, clouds, rain, snow, fog, wind."""
 
+# ruff: noqa: E501 - a path reads best in one line
+
 from __future__ import annotations
 
 import math
@@ -63,7 +65,9 @@ def paint_rays(canvas: Canvas) -> None:
         low = x + lean * canvas.width * (0.02 + 0.2 * step)
         far = low + lean * canvas.width * wide
         top = x + lean * 12 * step
-        canvas.add(poly((top, -10), (top + lean * 26, -10), (far, canvas.height), (low, canvas.height)), SUN["dawn"], 0.085)
+        canvas.add(
+            poly((top, -10), (top + lean * 26, -10), (far, canvas.height), (low, canvas.height)), SUN["dawn"], 0.085
+        )
 
 
 def cloud_path(x: float, y: float, w: float) -> str:
@@ -78,7 +82,14 @@ def cloud_path(x: float, y: float, w: float) -> str:
 
 def _clouds(canvas: Canvas, weather: str, horizon: float) -> None:
     rng, light = canvas.rng, canvas.light
-    count, low = {"clear": (3, 0.5), "wind": (5, 0.6), "cloudy": (10, 0.75), "rain": (11, 0.55), "storm": (13, 0.55), "snow": (7, 0.5)}.get(weather, (3, 0.4))
+    count, low = {
+        "clear": (3, 0.5),
+        "wind": (5, 0.6),
+        "cloudy": (10, 0.75),
+        "rain": (11, 0.55),
+        "storm": (13, 0.55),
+        "snow": (7, 0.5),
+    }.get(weather, (3, 0.4))
     base = {"storm": "#4a5263", "rain": "#8d9aa8", "cloudy": "#dfe4e8", "snow": "#e6ebf1"}.get(weather, "#ffffff")
     colour = mix(light.tone(base), light.sky[1], 0.25 if weather in ("storm", "rain") else 0.38)
     scale = math.sqrt(canvas.width * canvas.height) / 770
@@ -122,7 +133,10 @@ def _snow(canvas: Canvas) -> None:
     rng = canvas.rng
     for low, high, opacity, per in ((1.2, 2.2, 0.75, 3600), (2.4, 4.0, 0.88, 9000), (4.6, 7.0, 0.92, 42000)):
         count = int(canvas.width * canvas.height / per)
-        flakes = (dot(rng.uniform(0, canvas.width), rng.uniform(0, canvas.height), rng.uniform(low, high)) for _ in range(count))
+        flakes = (
+            dot(rng.uniform(0, canvas.width), rng.uniform(0, canvas.height), rng.uniform(low, high))
+            for _ in range(count)
+        )
         canvas.add("".join(flakes), "#ffffff", opacity)
 
 
@@ -151,5 +165,7 @@ def _wind(canvas: Canvas) -> None:
     leaves = []
     for _ in range(18):
         x, y, s = rng.uniform(0, canvas.width), rng.uniform(0.15, 0.95) * canvas.height, rng.uniform(6, 11)
-        leaves.append(f"M{x:.0f} {y:.0f}q{s:.1f} {-s:.1f} {2 * s:.1f} {-s * 0.4:.1f}q{-s * 0.7:.1f} {s:.1f} {-2 * s:.1f} {s * 0.4:.1f}Z")
+        leaves.append(
+            f"M{x:.0f} {y:.0f}q{s:.1f} {-s:.1f} {2 * s:.1f} {-s * 0.4:.1f}q{-s * 0.7:.1f} {s:.1f} {-2 * s:.1f} {s * 0.4:.1f}Z"
+        )
     canvas.add("".join(leaves), canvas.light.near("#d98a35"), 0.95)

@@ -1,5 +1,7 @@
 """The painter's vocabulary: which words of which languages stand for a thing it can cut out."""
 
+# ruff: noqa: E501 - a thing and its words are one line
+
 from __future__ import annotations
 
 import re
@@ -12,12 +14,15 @@ FALSE_FRIENDS = frozenset(
     "lit red see brief chat stern seta camera vent tour alt mare rue sale sera bank mine still kind rose watch fair note sole nave pan "
     "spirit swallow bear duck crane alba luna era once pole hut mole bow ring park court rocher deck port table cape sol fort".split()
 )
-HOMONYMS = frozenset("bear swallow duck crane watch ring rose table bank note mine park court deck port fort spirit hut mole".split())
+HOMONYMS = frozenset(
+    "bear swallow duck crane watch ring rose table bank note mine park court deck port fort spirit hut mole".split()
+)
 ARTICLES = frozenset("a an the his her their my our your old great big little small".split())
 ENGLISH = re.compile(r"\b(?:the|and|was|of|to)\b")
 # What a thing is only compared with is not in the picture.
 SIMILE = re.compile(
-    r"\b(?:like|than|comme|wie|como|als)\s+(?:an?|the|two|some|une?|ein\w*|una?|um|uma)\s+(?:\w+\s+){0,3}\w+", re.IGNORECASE
+    r"\b(?:like|than|comme|wie|como|als)\s+(?:an?|the|two|some|une?|ein\w*|una?|um|uma)\s+(?:\w+\s+){0,3}\w+",
+    re.IGNORECASE,
 )
 
 WORD = re.compile(r"[^\W\d_]+")
@@ -58,7 +63,7 @@ def things_in(table: Table, text: str, *, names_too: bool = True) -> dict[str, l
     `names_too=False` passes over capitalised words inside English sentences: Captain Wren is no bird.
     """
     low = text.casefold() if len(text.casefold()) == len(text) else text.lower()
-    english, before = len(ENGLISH.findall(low[:2000])) >= 3, ""
+    english, before = len(ENGLISH.findall(low[:2000])) >= 2, ""
     found: dict[str, list[int]] = {}
     for match in WORD.finditer(low):
         word, at = match.group(), match.start()
@@ -232,13 +237,35 @@ MARKS = _table(
     scarf="scarf shawl", bag="bag satchel backpack rucksack", apron="apron baker cook", glasses="glasses spectacles",
     belt="belt", buttons="buttons", stripes="striped stripes", cape="cape cloak", patch="patch patched patches",
 )  # fmt: skip
-LIKELY_HER_ENDINGS = ("a", "ie", "elle", "ine", "ette", "ise", "ile", "lyn", "eth", "beth", "ah", "ia", "ей", "а", "я", "子", "美", "花", "ة")
+LIKELY_HER_ENDINGS = (
+    "a",
+    "ie",
+    "elle",
+    "ine",
+    "ette",
+    "ise",
+    "ile",
+    "lyn",
+    "eth",
+    "beth",
+    "ah",
+    "ia",
+    "ей",
+    "а",
+    "я",
+    "子",
+    "美",
+    "花",
+    "ة",
+)
 LIKELY_HIM = frozenset(
     "luca nikita ilya ilja sasha joshua noah elijah mustafa andrea joshua ezra jonah micah isaiah misha kolya vanya petya "
     "дима саша никита илья миша коля ваня петя archie charlie freddie ollie alfie jamie eddie willie robbie".split()
 )
 
-PEOPLE_NAMED_LIKE_BIRDS = frozenset("robin wren finch swallow drake leo crane heron colombe paloma raven jay martin".split())
+PEOPLE_NAMED_LIKE_BIRDS = frozenset(
+    "robin wren finch swallow drake leo crane heron colombe paloma raven jay martin".split()
+)
 
 # --- What -----------------------------------------------------------------------------------------------------
 
@@ -279,7 +306,7 @@ PROPS = _table(
     umbrella="umbrella parasol regenschirm parapluie paraguas ombrello guarda-chuva зонт* 雨伞 伞 傘 مظلة छाता छतरी",
     candle="candle candles candlelight kerze bougie chandelle vela candela свеч* 蜡烛 ろうそく شمعة मोमबत्ती",
     tent="tent camp zelt tente tienda tenda палатк* шатёр шатер* 帐篷 テント خيمة तंबू",
-    house="house cottage hut home cabin haus hütte maison chaumière casa cabaña дом домик изб* 房子 小屋 家 بيت كوخ झोपड़ी घर",
+    house="house cottage hut cabin haus hütte maison chaumière casa cabaña дом домик изб* 房子 小屋 家 بيت كوخ झोपड़ी घर",
     church="church chapel cathedral steeple temple kirche église iglesia chiesa igreja церк* храм* 教堂 寺 教会 كنيسة मंदिर",
     tower="tower belfry turret turm torre tour башн* 塔 برج मीनार",
     chest="chest box treasure casket truhe kiste coffre cofre baúl scrigno baule сундук* 箱子 宝箱 宝 صندوق संदूक",
@@ -307,7 +334,7 @@ PROPS = _table(
     feather="feather quill feder plume pluma piuma pena пер* 羽毛 羽根 ريشة पंख",
     egg="egg nest ei nest œuf nid huevo nido uovo ovo яйц* гнезд* 鸡蛋 卵 巢 بيضة अंडा",
     ring="ring bracelet necklace jewel* gem diamond ruby ringe anneau bague anillo joya anello gioiello anel кольц* 戒指 宝石 指輪 خاتم अँगूठी",
-    shell="shell conch pearl muschel coquillage perle concha conchiglia раковин* жемчуж* 贝壳 珍珠 貝 صدفة शंख",
+    conch="shell conch pearl muschel coquillage perle concha conchiglia раковин* жемчуж* 贝壳 珍珠 貝 صدفة शंख",
     mask="mask maske masque máscara maschera маск* 面具 仮面 قناع मुखौटा",
     broom="broom broomstick besen balai escoba scopa vassoura метл* 扫帚 ほうき مكنسة झाड़ू",
     axe="axe hammer shovel spade pickaxe axt hammer hache marteau hacha martillo ascia martello martelo топор* молот* лопат* 斧 锤 فأس कुल्हाड़ी",
