@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import logging
 import math
@@ -14,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from io import BytesIO
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -24,10 +26,13 @@ from pydantic import SecretStr
 
 from ai_services import (
     MAX_PIXELS,
+    ImageModel,
     OpenRouterClient,
     Pace,
+    Provider,
     RunwareClient,
     SceneText,
+    TextModel,
     bible_request,
     check_picture,
     compose_prompt,
@@ -912,6 +917,58 @@ async def test_a_bad_account_stops_everybody_at_once_and_is_tried_again_later(
     assert painter.health() == ("available", "")
 
 
+async def test_credit_that_has_ended_is_not_forgotten_when_an_older_picture_arrives(
+    events: list[Event], runware: FakeRunware
+) -> None:
+    runware.hold_all = True
+    painter = new_painter(events, pace=dataclasses.replace(QUICK, account_pause=60.0))
+    older = asyncio.create_task(painter.draw(picture_request(), Task()))
+    await until(lambda: runware.accepted)
+    runware.on_send = [refusal("insufficientCredits", 402)]
+    with pytest.raises(ProviderAccount):
+        await painter.draw(picture_request(), Task())
+
+    runware.hold_all = False
+    assert await older, "what was paid is still brought home"
+
+    with pytest.raises(ProviderAccount):
+        await painter.draw(picture_request(), Task())
+    assert len(runware.sent) == 2
+    await painter.aclose()
+
+
+async def test_one_429_slows_everybody_down(events: list[Event], web: respx.MockRouter) -> None:
+    times: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        times.append(loop.time())
+        if len(times) == 1:
+            return error_answer(429, headers={"Retry-After": "0.03"})
+        return httpx.Response(200, json=completion())
+
+    web.post(CHAT).mock(side_effect=answer)
+    writer = new_writer(events, concurrency=1, pace=dataclasses.replace(QUICK, throttle_first=0.01, throttle_most=0.01))
+
+    await asyncio.gather(*(writer.answer(question(), Purse()) for _ in range(4)))
+    await writer.aclose()
+
+    assert times[1] - times[0] >= 0.029
+    assert all(later - earlier >= 0.008 for earlier, later in pairwise(times[1:]))
+
+
+async def test_an_address_that_makes_no_sense_is_an_unreachable_provider(events: list[Event]) -> None:
+    writer = new_writer(events, base_url="https://[nonsense", attempts=1)
+    purse = Purse()
+
+    with pytest.raises(ProviderUnavailable, match="could not be reached"):
+        await writer.answer(question(), purse)
+    assert not await writer.refresh_models()
+    await writer.aclose()
+
+    assert purse.costs == [0.0]
+
+
 # --- Pictures: what is sent ------------------------------------------------------------------------------------
 
 FIELDS = {
@@ -1293,6 +1350,56 @@ async def test_an_error_of_the_asking_is_not_an_error_of_the_task(painter: Runwa
     await painter.draw(picture_request(), task)
 
     assert len(runware.sent) == 1 and not task.failures
+
+
+async def test_polls_grow_rarer_while_nothing_new_is_drawn(events: list[Event], runware: FakeRunware) -> None:
+    def polls_of(pace: Pace) -> Awaitable[int]:
+        async def draw() -> int:
+            painter = new_painter(events, timeout=0.1, pace=pace)
+            with pytest.raises(ProviderUnavailable):
+                await painter.draw(picture_request(), Task())
+            await painter.aclose()
+            count = len(runware.polls)
+            runware.polls.clear()
+            return count
+
+        return draw()
+
+    runware.hold_all = True
+    young = await polls_of(dataclasses.replace(QUICK, poll_most=0.05))
+    old = await polls_of(dataclasses.replace(QUICK, poll_most=0.05, poll_young=0.0))
+
+    assert old < 12 < young
+
+
+async def test_polls_that_fail_are_no_evidence_that_a_task_is_unknown(
+    events: list[Event], runware: FakeRunware
+) -> None:
+    task = Task(str(uuid.uuid4()))
+    runware.accepted[task.task_id or ""] = {}
+    unknown = httpx.Response(200, json={"data": []})
+    runware.on_poll = [*[httpx.Response(500)] * 6, unknown]  # longer than the patience, then one odd answer
+    painter = new_painter(events)
+
+    await painter.draw(picture_request(), task)
+    await painter.aclose()
+
+    assert not runware.sent
+
+
+async def test_very_many_tasks_are_asked_for_in_a_few_requests(events: list[Event], runware: FakeRunware) -> None:
+    runware.hold_all = True
+    painter = new_painter(events, concurrency=250)
+    drawing = [asyncio.create_task(painter.draw(picture_request(), Task())) for _ in range(250)]
+
+    await until(lambda: len(runware.accepted) == 250)
+    seen = len(runware.polls)
+    await until(lambda: len(runware.polls) >= seen + 6)
+    runware.hold_all = False
+    await asyncio.gather(*drawing)
+    await painter.aclose()
+
+    assert max(len(poll) for poll in runware.polls) == 100
 
 
 async def test_results_are_matched_by_id_and_never_by_place(events: list[Event], runware: FakeRunware) -> None:
@@ -1891,6 +1998,15 @@ def test_only_who_is_in_the_bible_is_present_and_each_once() -> None:
 
 
 # --- Closing ---------------------------------------------------------------------------------------------------
+
+
+def test_the_clients_are_what_the_service_asks_for(writer: OpenRouterClient, painter: RunwareClient) -> None:
+    text: TextModel = writer  # checked by mypy
+    images: ImageModel = painter
+    providers: list[Provider] = [writer, painter]
+
+    assert text and images
+    assert all(provider.health() == ("available", "") for provider in providers)
 
 
 async def test_two_thousand_callers_who_leave_leak_nothing(events: list[Event], web: respx.MockRouter) -> None:
