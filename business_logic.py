@@ -11,7 +11,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -77,6 +77,7 @@ from models import (
     SceneEnded,
     SceneFacts,
     ScenePreview,
+    SceneStatus,
     SceneView,
     ScriptAnalysis,
     ServiceState,
@@ -120,6 +121,9 @@ MAX_WAIT_SECONDS = 60.0
 PAGE_LIMIT = 100
 BIBLE_ALLOWANCE_CHARS = 8_000  # the most a bible adds to a scene's question, for the estimate made before there is one
 PROJECT_FILE_VERSION = 1
+COST_DIGITS = 9  # of a dollar: a prompt costs some 0.0001
+BUSY: frozenset[SceneStatus] = frozenset({"prompting", "drawing"})
+DONE: frozenset[SceneStatus] = frozenset({"ready", "failed"})
 
 
 # --- Collaborators ---------------------------------------------------------------------------------------------
@@ -239,6 +243,40 @@ class Download:
     chunks: Iterator[bytes]
 
 
+class Halted(Exception):
+    """The session was cancelled or the service is being stopped: the call that was about to leave is not made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What money is reserved for at once: a story's bible, or a scene's prompt with the picture that follows it."""
+
+    session_id: str
+    scene_id: str | None = None
+    version: int = 0
+    softened: bool = False
+
+    @property
+    def charges(self) -> str:
+        """How the ids of all its charges begin."""
+        if self.scene_id is None:
+            return f"{self.session_id}:bible"
+        return f"{self.session_id}:{self.scene_id}:{self.version}{':softer' if self.softened else ''}"
+
+    @property
+    def picture_charges(self) -> str:
+        """How the ids of all charges for its picture begin."""
+        return f"{self.charges}:picture"
+
+
+@dataclass(frozen=True, slots=True)
+class PicturePrice:
+    """The most a picture of that model can cost in USD, None when no price is known."""
+
+    model: str
+    worst_usd: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class KeptPicture:
     """A picture in the store of paid answers."""
@@ -247,7 +285,7 @@ class KeptPicture:
     width: int
     height: int
     seed: int
-    cost_usd: float | None
+    cost_usd: float
     reused: bool = False
 
 
@@ -385,19 +423,35 @@ class Studio:
                 return accepted(earlier)
         settings = self._settings(request)
         reading = await self._read(request)
-        if request.max_cost_usd is not None or self.limits.daily_budget_usd is not None:
-            self._refuse_unknown_price(request.story_text, reading, settings)
         session = self._new_session(owner, request, reading, settings)
-        kept = await self.store.create(session, idempotency)
+        self._refuse_unknown_price(session)
+        kept = await self._create(session, idempotency)
         if kept.session_id == session.session_id:
-            await asyncio.to_thread(self._write_story, kept)
             self.runner.submit(kept.session_id)
         log.info("session accepted", extra={"session_id": kept.session_id, "scenes": len(kept.scenes)})
         return accepted(kept)
 
-    def _refuse_unknown_price(self, story: str, reading: StoryReading, settings: GenerationSettings) -> None:
-        if self._estimate(story, reading, settings).worst_usd is None:
+    async def _create(self, session: Session, key: IdempotencyKey | None) -> Session:
+        try:
+            return await self.store.create(session, key)
+        except StorageUnavailable:  # the caller is told that there is none, so there must be none
+            with suppress(StorageUnavailable):
+                await self.store.delete(session.session_id)
+            raise
+
+    def _refuse_unknown_price(self, session: Session) -> None:
+        """Raises `PriceUnknown` when the session has a budget that could not be kept."""
+        if not self.has_budget(session):
+            return
+        costs = [self._painter(model_for(session.settings)).worst_cost(self._blank_request(session.settings))]
+        if self.text is not None:
+            costs.append(self.text.worst_cost(bible_question(session)))
+        if None in costs:
             raise PriceUnknown
+
+    def has_budget(self, session: Session) -> bool:
+        """Whether anything limits what the session may spend."""
+        return session.max_cost_usd is not None or self.limits.daily_budget_usd is not None
 
     def _new_session(
         self, owner: str, request: GenerateRequest, reading: StoryReading, settings: GenerationSettings
@@ -432,24 +486,25 @@ class Studio:
             offline=self.text is None or is_draft(model_for(settings)),
         )
 
-    def _write_story(self, session: Session) -> None:
-        self.files.write(session.session_id, "story.txt", session.story_text.encode("utf-8"))
-
     # -- running a session: every step looks first whether its result is there
 
     async def run(self, session_id: str) -> None:
         """Do whatever the session still needs; may be called again at any time and then continues."""
-        began = time.monotonic()
+        began, at_work = time.monotonic(), True
         try:
             session = await self.store.change(session_id, begin)
-            if session.status == "processing" and session.settings.stop_at != "scenes":
+            at_work = session.status in UNFINISHED
+            if any(has_work(session, scene) for scene in session.scenes):
                 await self.plan(session_id)
                 await self._render_all(session_id)
             session = await self._finish(session_id)
         except SessionNotFound:
             log.info("session gone while it ran", extra={"session_id": session_id})
             return
-        if session.status in ENDED:
+        except StorageUnavailable as error:
+            log.error("session stopped: no storage", extra={"session_id": session_id})
+            session = await self.store.change(session_id, partial(fail_session, problem=error.as_problem()))
+        if at_work and session.status in ENDED:
             self.observe(SessionEnded(session.status, time.monotonic() - began))
             log.info("session ended", extra={"session_id": session_id, "status": session.status})
 
@@ -460,18 +515,18 @@ class Studio:
             return
         try:
             bible = await self._write_bible(session)
-        except BudgetReached as error:
+        except Halted:
+            return
+        except (BudgetReached, PriceUnknown) as error:
             await self.store.change(session_id, partial(fail_session, problem=error.as_problem()))
             return
-        offline = bible.source == "offline"
-        await self.store.change(session_id, partial(put_bible, bible=bible, offline=offline))
+        await self.store.change(session_id, partial(put_bible, bible=bible))
 
     async def _write_bible(self, session: Session) -> StoryBible:
         if self.text is not None:
-            question = bible_request(session.story_text, session.analysis, session.settings, seed=session.settings.seed)
+            read = partial(read_bible, fallback_title=session.title)
             try:
-                answer = await self._ask(session, "bible", question)
-                return read_bible(answer, session.title)
+                return await self._ask(session, bible_question(session), read, Unit(session.session_id))
             except ProviderError as error:
                 log.warning("bible by rule", extra={"session_id": session.session_id, "reason": error.code})
         facts = [scene.facts for scene in session.scenes]
@@ -493,33 +548,36 @@ class Studio:
         began = time.monotonic()
         try:
             reused = await self._render(session_id, scene_id)
-        except (ProviderError, BudgetReached, StorageUnavailable) as error:
+        except Halted:
+            return
+        except (ProviderError, BudgetReached, PriceUnknown, StorageUnavailable) as error:
             problem = error.as_problem()
             await self.store.change_scene(session_id, scene_id, partial(fail_scene, problem=problem))
             self.observe(SceneEnded(error.code, time.monotonic() - began))
             log.warning("scene failed", extra={"session_id": session_id, "scene_id": scene_id, "code": error.code})
         else:
-            if reused is not None:
-                self.observe(SceneEnded("ready", time.monotonic() - began, reused=reused))
+            self.observe(SceneEnded("ready", time.monotonic() - began, reused=reused))
         finally:
             self._release(session_id, scene_id)
 
-    async def _render(self, session_id: str, scene_id: str) -> bool | None:
-        session = await self.store.get(session_id)
+    async def _render(self, session_id: str, scene_id: str) -> bool:
+        session = await self.still_wanted(session_id, scene_id)
         scene = session.scene(scene_id)
-        if self._halted(session) or not has_work(session, scene):
-            return None
         if scene.image_prompt is None:
             session = await self.store.change_scene(session_id, scene_id, partial(to_status, status="prompting"))
             await self._write_prompt(session, session.scene(scene_id))
-        session = await self.store.get(session_id)
-        scene = session.scene(scene_id)
-        if self._halted(session) or not has_work(session, scene):
-            return None
+            session = await self.still_wanted(session_id, scene_id)
         try:
-            return await self._draw(session, scene)
+            return await self._draw(session, session.scene(scene_id))
         except ContentBlocked as blocked:
             return await self._draw_softened(session_id, scene_id, blocked)
+
+    async def still_wanted(self, session_id: str, scene_id: str | None = None) -> Session:
+        """The session as it is now; raises `Halted` when nothing more may be sent for it, or for that scene of it."""
+        session = await self.store.get(session_id)
+        if self._halted(session) or (scene_id is not None and not has_work(session, session.scene(scene_id))):
+            raise Halted
+        return session
 
     def _halted(self, session: Session) -> bool:
         return session.status not in UNFINISHED or self.runner.stopping
@@ -528,7 +586,7 @@ class Studio:
         if self.runner.stopping:
             return await self.store.get(session_id)
         session = await self.store.change(session_id, finish)
-        await asyncio.to_thread(self._write_project, session)
+        await self._write_project(session)
         await self.store.commit()
         return session
 
@@ -541,52 +599,65 @@ class Studio:
 
     async def _write_prompt(self, session: Session, scene: Scene) -> None:
         words, source = await self._scene_text(session, scene)
-        await self.store.change_scene(session.session_id, scene.scene_id, partial(put_text, words=words, source=source))
+        put = partial(put_text, words=words, source=source, before=scene)
+        await self.store.change_scene(session.session_id, scene.scene_id, put)
         if source == "offline" and not session.offline:
             await self.store.change(session.session_id, mark_offline)
 
     async def _scene_text(self, session: Session, scene: Scene) -> tuple[SceneText, PromptSource]:
         bible = session.story_bible or StoryBible(title=session.title, style="")
-        text = session.text_of(scene)
         if self.text is not None:
             question = self._scene_question(session, scene, bible)
+            picture = self._picture_cost(session, scene)
             try:
-                answer = await self._ask(session, unit_of(scene), question, picture=self._picture_cost(session, scene))
-                return read_scene(answer, bible, self.limits.max_prompt_chars), "model"
+                words = await self._ask(session, question, self._reader(bible), unit_of(session, scene), picture)
+                return words, "model"
             except ProviderError as error:
                 log.warning("prompt by rule", extra={"session_id": session.session_id, "reason": error.code})
-        return self.rules.scene(bible, text, scene.facts, session.settings, self.limits.max_prompt_chars), "offline"
+        text, chars = session.text_of(scene), self.limits.max_prompt_chars
+        return self.rules.scene(bible, text, scene.facts, session.settings, chars), "offline"
+
+    def _reader(self, bible: StoryBible) -> Callable[[TextAnswer], SceneText]:
+        return partial(read_scene, bible=bible, max_prompt_chars=self.limits.max_prompt_chars)
 
     async def _ask(
-        self, session: Session, unit: str, question: TextRequest, *, picture: tuple[str, float] | None = None
-    ) -> TextAnswer:
-        """A text answer, from what was paid before or from the model. With `picture` (model, worst cost) the
-        picture's money is reserved together with the question's, so that no prompt is paid for in vain."""
+        self,
+        session: Session,
+        question: TextRequest,
+        read: Callable[[TextAnswer], T],
+        unit: Unit,
+        picture: PicturePrice | None = None,
+    ) -> T:
+        """What `read` finds in an answer, from what was paid before or from the model; raises `ProviderError`,
+        `BudgetReached`, `Halted`. With `picture` the picture's money is reserved together with the question's, so that
+        no prompt is paid for in vain. An answer that cannot be read is not kept."""
         if self.text is None:
             raise ProviderRefused("There is no text model.")
         key = fingerprint(dataclasses.asdict(question))
         async with self.flights(session.owner, key):
             kept = await self.store.find_answer(session.owner, key)
             if kept is not None:
-                return TextAnswer(**json.loads(kept.body))
-            purse = Purse(self, session, unit, "openrouter", question.model)
+                return read(TextAnswer(**json.loads(kept.body)))
+            session = await self.still_wanted(session.session_id, unit.scene_id)
+            purse = Purse(self, session, unit, question.model)
             purse.reserve(self.text.worst_cost(question), picture)
             try:
                 answer = await self.text.answer(question, purse)
             finally:
                 purse.release()
+            found = read(answer)
             body = json.dumps(dataclasses.asdict(answer) | {"cost_usd": 0.0}, ensure_ascii=False)
             self.journal.save_answer(Answer(session.owner, key, "text", body), self.clock())
             await self.store.commit()
-            return answer
+            return found
 
-    def _picture_cost(self, session: Session, scene: Scene) -> tuple[str, float] | None:
-        """The model and worst cost of the scene's picture, None where it costs nothing or none is wanted."""
-        if session.settings.stop_at != "images":
+    def _picture_cost(self, session: Session, scene: Scene) -> PicturePrice | None:
+        """The price of the scene's picture, None where it costs nothing or none is wanted."""
+        if not goes_to_picture(session, scene):
             return None
-        model = model_for(session.settings, scene.quality)
-        worst = self._painter(model).worst_cost(self._blank_request(session.settings, scene.quality))
-        return (model, worst) if worst else None
+        request = self._blank_request(session.settings, scene.quality)
+        worst = self._painter(request.model).worst_cost(request)
+        return None if worst == 0 else PicturePrice(request.model, worst)
 
     # -- one scene's picture
 
@@ -601,6 +672,7 @@ class Studio:
         async with self.flights(session.owner, key):
             kept = await self._kept_picture(session.owner, key)
             if kept is None:
+                session = await self.still_wanted(session.session_id, scene.scene_id)
                 kept = await self._make_picture(session, scene, request, key)
         await self._show(session, scene, request, key, kept)
         return kept.reused
@@ -618,13 +690,15 @@ class Studio:
         return await self._draw(session, session.scene(scene_id))
 
     async def _softer_prompt(self, session: Session, scene: Scene) -> str:
+        """Another moment of the scene by the model; of a prompt that a person wrote, only the words are changed."""
         bible = session.story_bible
-        if self.text is not None and bible is not None:
+        if self.text is not None and bible is not None and scene.prompt_source != "edited":
             question = self._scene_question(session, scene, bible, softened=True)
+            unit = dataclasses.replace(unit_of(session, scene), softened=True)
+            picture = self._picture_cost(session, scene)
             try:
-                answer = await self._ask(session, f"{unit_of(scene)}:softer", question)
-                return read_scene(answer, bible, self.limits.max_prompt_chars).image_prompt
-            except ProviderError as error:
+                return (await self._ask(session, question, self._reader(bible), unit, picture)).image_prompt
+            except (ProviderError, BudgetReached) as error:
                 log.warning("softened by rule", extra={"session_id": session.session_id, "reason": error.code})
         return self.rules.soften(scene.image_prompt or "")
 
@@ -655,19 +729,20 @@ class Studio:
     async def _make_picture(self, session: Session, scene: Scene, request: ImageRequest, key: str) -> KeptPicture:
         painter = self._painter(request.model)
         record = await self.store.find_drawing(session.owner, key)
-        task = PictureTask(self, session, unit_of(scene), key, request.model, record)
+        task = PictureTask(self, session, unit_of(session, scene), key, request.model, record)
         if record is not None and record.url is not None:
-            drawing = Drawing(seed=record.seed or request.seed, cost_usd=record.cost_usd, url=record.url)
+            seed = request.seed if record.seed is None else record.seed
+            drawing = Drawing(seed=seed, cost_usd=record.cost_usd, url=record.url)
         else:
             drawing = await painter.draw(request, task)
-            await task.made(drawing)
+        cost = await task.made(drawing)
         try:
             picture = await painter.fetch(drawing, request)
         except (BadImage, ProviderRefused):
             self.journal.delete_drawing(session.owner, key)  # paid for, but of no use: the next try is a new drawing
             raise
         name = await asyncio.to_thread(self.files.keep_picture, picture.content, picture.suffix)
-        kept = KeptPicture(name, picture.width, picture.height, drawing.seed, drawing.cost_usd)
+        kept = KeptPicture(name, picture.width, picture.height, drawing.seed, cost)
         body = json.dumps(dataclasses.asdict(kept))
         self.journal.save_answer(Answer(session.owner, key, "picture", body), self.clock())
         self.journal.delete_drawing(session.owner, key)
@@ -675,7 +750,7 @@ class Studio:
         return kept
 
     async def _show(self, session: Session, scene: Scene, request: ImageRequest, key: str, kept: KeptPicture) -> None:
-        await self.store.get(session.session_id)
+        await self.store.get(session.session_id)  # deleted meanwhile: nothing is written
         number = scene.wanted_version
         file = await asyncio.to_thread(self.files.link_picture, kept.name, session.session_id, scene.scene_id, number)
         version = ImageVersion(
@@ -688,7 +763,7 @@ class Studio:
             quality=scene.quality,
             width=kept.width,
             height=kept.height,
-            cost_usd=kept.cost_usd or 0.0,
+            cost_usd=kept.cost_usd,
             content_key=key,
             created_at=self.clock(),
         )
@@ -740,6 +815,8 @@ class Studio:
         session = await self.store.get(session_id)
         if session.owner != owner:
             raise SessionNotFound(session_id)
+        if session.status in ENDED and at_rest(session) is not session:
+            self.runner.submit(session_id)  # ended in the middle of a drawing: a run tidies up as soon as it can
         return session
 
     async def status(self, owner: str, session_id: str, *, seen: int | None = None, wait: float = 0.0) -> Page:
@@ -753,11 +830,10 @@ class Studio:
         page = self.pages.get(session.session_id)
         if page is None or page.version != session.version:
             body = self.view(session).model_dump_json().encode()
-            page = Page(session.version, session.status in ENDED, body)
-            self.pages[session.session_id] = page
-            self.pages.move_to_end(session.session_id)
+            page = self.pages[session.session_id] = Page(session.version, session.status in ENDED, body)
             if len(self.pages) > STATUS_PAGES:
                 self.pages.popitem(last=False)
+        self.pages.move_to_end(session.session_id)
         return page
 
     async def events(self, owner: str, session_id: str, *, after: int = 0) -> AsyncIterator[StreamEvent]:
@@ -809,23 +885,30 @@ class Studio:
         session = await self.owned(owner, request.session_id)
         scene_id = session.scene_at(request.scene_number).scene_id
         await self._admit(session)
-        session = await self.store.change(
-            session.session_id, lambda s: reopen(s.with_scene(redraw(s.scene(scene_id), request)))
-        )
-        await self.store.commit()
-        self.runner.submit(session.session_id)
-        return accepted(session)
+
+        def ask(now: Session) -> Session:
+            return reopen_for_asked(now.with_scene(redraw(now.scene(scene_id), request)))
+
+        return accepted(await self._go(await self.store.change(session.session_id, ask)))
 
     async def continue_(self, owner: str, request: ContinueRequest) -> Accepted:
         """Do what is missing, failed or stale; may be repeated."""
         session = await self.owned(owner, request.session_id)
-        await self._admit(session)
-        stale = {scene.scene_id for scene in session.scenes if self.is_stale(session, scene)}
-        session = await self.store.change(session.session_id, partial(go_on, request=request, stale=stale))
-        await self.store.commit()
-        if session.status in UNFINISHED:
-            self.runner.submit(session.session_id)
-        return accepted(session)
+        change = partial(go_on, max_cost_usd=request.max_cost_usd)
+        wanted = change(session)
+        if wanted.status in UNFINISHED:
+            await self._admit(session)
+            self._refuse_unknown_price(wanted)
+        return accepted(await self._go(await self.store.change(session.session_id, change)))
+
+    async def _go(self, session: Session) -> Session:
+        """Commit, then run what there is to do; without storage too: the run then says so on the session."""
+        try:
+            await self.store.commit()
+        finally:
+            if session.status in UNFINISHED:
+                self.runner.submit(session.session_id)
+        return session
 
     async def cancel(self, owner: str, session_id: str) -> Accepted:
         """Stop before the next call; what is in flight is kept when it arrives. May be repeated."""
@@ -838,9 +921,7 @@ class Studio:
         """Stop a session and remove it and its files."""
         await self.owned(owner, session_id)
         await self.store.change(session_id, cancel)
-        await self.store.delete(session_id)
-        self.pages.pop(session_id, None)
-        await asyncio.to_thread(self.files.remove, session_id)
+        await self._remove(session_id)
 
     async def _admit(self, session: Session) -> None:
         """Raises `ServiceFull` when waking this session would pass the limit."""
@@ -860,10 +941,8 @@ class Studio:
             await self._admit(session)
         change = partial(approve, numbers=numbers, upgrade=request.upgrade, at=self.clock())
         session = await self.store.change(session.session_id, change)
-        await asyncio.to_thread(self._write_project, session)
-        await self.store.commit()
-        if session.status in UNFINISHED:
-            self.runner.submit(session.session_id)
+        await self._write_project(session)
+        await self._go(session)
         ready = approval_ready(session)
         return ApproveView(
             message="The project is ready." if ready else "The approved scenes are being drawn in final quality.",
@@ -882,7 +961,7 @@ class Studio:
             entries.append((zip_name(scene.scene_number, scene.title, path.suffix[1:]), path))
         names = {scene.scene_id: name for (scene, _), (name, _) in zip(shown, entries, strict=True)}
         entries.append(("story.txt", session.story_text.encode("utf-8")))
-        entries.append(("scenes.json", self._scenes_json(session, names)))
+        entries.append(("scenes.json", scenes_json(session, names)))
         entries.append(("project_info.json", self._info_json(session)))
         filename = zip_name(0, session.title, "zip").removeprefix("scene_00_")
         return Download(filename, "application/zip", stream_zip(entries))
@@ -979,12 +1058,25 @@ class Studio:
         """Remove sessions nobody touched for `session_cleanup_hours`; approved projects stay. Returns how many."""
         since = self.clock() - timedelta(hours=self.limits.session_cleanup_hours)
         old = await self.store.list_untouched(since)
-        for session_id in old:
-            await self.store.delete(session_id)
-            self.pages.pop(session_id, None)
-            await asyncio.to_thread(self.files.remove, session_id)
+        removed = [session_id for session_id in old if await self._remove_untouched(session_id, since)]
         await asyncio.to_thread(partial(self.files.sweep, untouched_since=since))
-        return len(old)
+        return len(removed)
+
+    async def _remove_untouched(self, session_id: str, since: datetime) -> bool:
+        """Remove it, unless somebody has touched it since the list was made."""
+        try:
+            session = await self.store.get(session_id)
+        except SessionNotFound:
+            return False
+        if session.status in UNFINISHED or session.approved_at is not None or session.updated_at >= since:
+            return False
+        await self._remove(session_id)
+        return True
+
+    async def _remove(self, session_id: str) -> None:
+        await self.store.delete(session_id)
+        self.pages.pop(session_id, None)
+        await asyncio.to_thread(self.files.remove, session_id)
 
     # -- rendering
 
@@ -998,7 +1090,7 @@ class Studio:
             analysis=session.analysis,
             story_bible=session.story_bible,
             scenes=[self.scene_view(session, scene) for scene in session.scenes],
-            cost_usd=round(session.cost_usd, 6),
+            cost_usd=round(session.cost_usd, COST_DIGITS),
             max_cost_usd=session.max_cost_usd,
             offline=session.offline,
             error=session.error,
@@ -1036,7 +1128,7 @@ class Studio:
             "image_prompt": scene.image_prompt,
             "prompt_source": scene.prompt_source,
             "status": scene.status,
-            "stale": self.is_stale(session, scene),
+            "stale": is_stale(scene),
             "redraw_cost_usd": self._redraw_cost(session, scene),
             "image_url": self.image_url(session, image) if image else None,
             "image_path": image_path(session, image) if image else None,
@@ -1044,7 +1136,7 @@ class Studio:
             "height": image.height if image else None,
             "seed": scene.seed,
             "model": image.model if image else None,
-            "cost_usd": round(scene.cost_usd, 6),
+            "cost_usd": round(scene.cost_usd, COST_DIGITS),
             "attempts": scene.attempts,
             "approved": scene.approved_version is not None,
             "error": scene.error,
@@ -1062,14 +1154,9 @@ class Studio:
             quality=image.quality,
             width=image.width,
             height=image.height,
-            cost_usd=round(image.cost_usd, 6),
+            cost_usd=round(image.cost_usd, COST_DIGITS),
             created_at=image.created_at,
         )
-
-    def is_stale(self, session: Session, scene: Scene) -> bool:
-        """Whether drawing the scene now would make another picture than the one it shows."""
-        image = scene.current
-        return image is not None and scene.status == "ready" and image.prompt != scene.image_prompt
 
     def _redraw_cost(self, session: Session, scene: Scene) -> float | None:
         try:
@@ -1085,36 +1172,22 @@ class Studio:
 
     # -- project files
 
-    def _write_project(self, session: Session) -> None:
+    async def _write_project(self, session: Session) -> None:
         """Bring the files of a session up to date; a full disk is told, not fatal: the journal has it all."""
         try:
-            self.files.write(session.session_id, "scenes.json", self._scenes_json(session, {}))
-            self.files.write(session.session_id, "project_info.json", self._info_json(session))
+            await asyncio.to_thread(self._write_files, session)
+            await self.store.get(session.session_id)
         except StorageUnavailable:
             log.error("project files not written", extra={"session_id": session.session_id})
+        except SessionNotFound:  # deleted while they were written
+            await asyncio.to_thread(self.files.remove, session.session_id)
+            raise
 
-    def _scenes_json(self, session: Session, names: Mapping[str, str]) -> bytes:
-        scenes = []
-        for scene in session.scenes:
-            image = scene.approved_image or scene.current
-            scenes.append(
-                {
-                    "scene_id": scene.scene_id,
-                    "scene_number": scene.scene_number,
-                    "title": scene.title,
-                    "description": scene.description,
-                    "text": session.text_of(scene),
-                    "start": scene.start,
-                    "end": scene.end,
-                    "characters": list(scene.facts.characters),
-                    "location": scene.facts.location,
-                    "time_of_day": scene.facts.time_of_day,
-                    "image_prompt": scene.image_prompt,
-                    "approved": scene.approved_version is not None,
-                    "file": names.get(scene.scene_id, f"images/{image.file}" if image else None),
-                }
-            )
-        return json_bytes(scenes)
+    def _write_files(self, session: Session) -> None:
+        names = {scene.scene_id: f"images/{image.file}" for scene in session.scenes if (image := shown_image(scene))}
+        self.files.write(session.session_id, "story.txt", session.story_text.encode("utf-8"))
+        self.files.write(session.session_id, "scenes.json", scenes_json(session, names))
+        self.files.write(session.session_id, "project_info.json", self._info_json(session))
 
     def _info_json(self, session: Session) -> bytes:
         """Enough to make the project again: settings, models, seeds, prompts, costs, hashes."""
@@ -1131,7 +1204,7 @@ class Studio:
                 "prompt_source": image.prompt_source,
                 "width": image.width,
                 "height": image.height,
-                "cost_usd": round(image.cost_usd, 6),
+                "cost_usd": round(image.cost_usd, COST_DIGITS),
                 "sha256_starts": image.file.rpartition("-")[2].partition(".")[0],
                 "content_key": image.content_key,
                 "approved": image.version == scene.approved_version,
@@ -1150,7 +1223,7 @@ class Studio:
                 "story_bible": session.story_bible.model_dump(mode="json") if session.story_bible else None,
                 "analysis": session.analysis.model_dump(mode="json"),
                 "offline": session.offline,
-                "cost_usd": round(session.cost_usd, 6),
+                "cost_usd": round(session.cost_usd, COST_DIGITS),
                 "created_at": session.created_at.isoformat(),
                 "approved_at": session.approved_at.isoformat() if session.approved_at else None,
                 "pictures": pictures,
@@ -1159,17 +1232,18 @@ class Studio:
 
     # -- money
 
-    async def settle(self, charge_id: str, cost_usd: float | None) -> None:
-        """Close a charge, add it to its session and tell whoever counts."""
+    async def settle(self, charge_id: str, cost_usd: float | None) -> Charge | None:
+        """Close a charge, add it to its session and tell whoever counts; None when it was closed before."""
         charge = self.ledger.settle(charge_id, cost_usd)
         if charge is None:
-            return
+            return None
         self.observe(MoneySpent(charge.provider, charge.model, charge.amount_usd, charge.known))
         if charge.amount_usd:
             try:
                 await self.store.change(charge.session_id, partial(add_cost, usd=charge.amount_usd))
             except SessionNotFound:
                 log.info("cost of a deleted session", extra={"session_id": charge.session_id})
+        return charge
 
 
 # --- The purse of one call -------------------------------------------------------------------------------------
@@ -1178,27 +1252,27 @@ class Studio:
 class Purse:
     """Pays for the text calls of one unit of work (the bible, or a scene's prompt): the `Spending` of ai_services."""
 
-    def __init__(self, studio: Studio, session: Session, unit: str, provider: str, model: str) -> None:
+    def __init__(self, studio: Studio, session: Session, unit: Unit, model: str) -> None:
         self._studio = studio
         self._session = session
-        self._unit = f"{session.session_id}:{unit}"
-        self._provider = provider
+        self._unit = unit
         self._model = model
         self._reserved: str | None = None
 
-    def reserve(self, worst_usd: float | None, picture: tuple[str, float] | None) -> None:
-        """Reserve the call and the picture that follows it as one; raises `BudgetReached`."""
-        self._reserved = f"{self._unit}:text:{uuid4().hex[:8]}"
-        charges = [self._charge(self._reserved, self._provider, self._model, worst_usd)]
+    def reserve(self, worst_usd: float | None, picture: PicturePrice | None) -> None:
+        """Reserve the call and the picture that follows it as one; raises `BudgetReached`, `PriceUnknown`."""
+        charges = [self._charge(worst_usd)]
         if picture is not None:
-            charges.append(self._charge(picture_charge(self._unit), "runware", *picture))
+            charges.append(new_picture_charge(self._studio, self._session, self._unit, picture))
         self._studio.ledger.reserve(charges, max_cost_usd=self._session.max_cost_usd)
+        self._reserved = charges[0].charge_id
 
     async def before_call(self, worst_usd: float | None) -> str:
+        self._session = await self._studio.still_wanted(self._unit.session_id, self._unit.scene_id)
         charge_id, self._reserved = self._reserved, None
         if charge_id is None:
-            charge_id = f"{self._unit}:text:{uuid4().hex[:8]}"
-            charge = self._charge(charge_id, self._provider, self._model, worst_usd)
+            charge = self._charge(worst_usd)
+            charge_id = charge.charge_id
             self._studio.ledger.reserve([charge], max_cost_usd=self._session.max_cost_usd)
         self._studio.ledger.mark_sent(charge_id)
         await self._studio.store.commit()
@@ -1211,20 +1285,22 @@ class Purse:
         """Give back what was reserved and not sent."""
         if self._reserved is not None:
             self._studio.ledger.release(self._reserved)
+            self._reserved = None
 
-    def _charge(self, charge_id: str, provider: str, model: str, worst_usd: float | None) -> Charge:
-        return new_charge(self._studio, self._session, charge_id, provider, model, worst_usd)
+    def _charge(self, worst_usd: float | None) -> Charge:
+        place = f"{self._unit.charges}:text"
+        return new_charge(self._studio, self._session, place, "openrouter", self._model, worst_usd)
 
 
 class PictureTask:
     """The durable side of one picture: the `DrawingTask` of ai_services."""
 
     def __init__(
-        self, studio: Studio, session: Session, unit: str, key: str, model: str, record: DrawingRecord | None
+        self, studio: Studio, session: Session, unit: Unit, key: str, model: str, record: DrawingRecord | None
     ) -> None:
         self._studio = studio
         self._session = session
-        self._unit = f"{session.session_id}:{unit}"
+        self._unit = unit
         self._key = key
         self._model = model
         self._record = record
@@ -1234,18 +1310,25 @@ class PictureTask:
         return self._record.task_id if self._record else None
 
     async def new_id(self, worst_usd: float | None) -> str:
-        studio, session = self._studio, self._session
-        charge_id = picture_charge(self._unit)
-        open_charge = studio.ledger.open_charge(charge_id)
-        if open_charge is None or open_charge.state != "reserved":
-            charge_id = f"{charge_id}:{uuid4().hex[:8]}"
-            charge = new_charge(studio, session, charge_id, "runware", self._model, worst_usd)
-            studio.ledger.reserve([charge], max_cost_usd=session.max_cost_usd)
+        studio = self._studio
+        session = await studio.still_wanted(self._unit.session_id, self._unit.scene_id)
+        charge_id = self._reserved() or self._reserve(session, worst_usd)
         studio.ledger.mark_sent(charge_id)
         self._record = DrawingRecord(session.owner, self._key, str(uuid4()), charge_id)
         studio.journal.save_drawing(self._record)
         await studio.store.commit()
         return self._record.task_id
+
+    def _reserved(self) -> str | None:
+        """What was reserved for this picture together with its prompt and is still unspent."""
+        ledger = self._studio.ledger
+        opened = (ledger.open_charge(charge_id) for charge_id in ledger.open_of(self._unit.picture_charges))
+        return next((charge.charge_id for charge in opened if charge and charge.state == "reserved"), None)
+
+    def _reserve(self, session: Session, worst_usd: float | None) -> str:
+        charge = new_picture_charge(self._studio, session, self._unit, PicturePrice(self._model, worst_usd))
+        self._studio.ledger.reserve([charge], max_cost_usd=session.max_cost_usd)
+        return charge.charge_id
 
     async def failed(self, cost_usd: float | None) -> None:
         if self._record is None:
@@ -1254,22 +1337,30 @@ class PictureTask:
         charge_id, self._record = self._record.charge_id, None
         await self._studio.settle(charge_id, cost_usd)
 
-    async def made(self, drawing: Drawing) -> None:
-        """The picture exists: remember where, and what it cost, before it is fetched."""
-        if self._record is None:
-            return
-        self._record = dataclasses.replace(self._record, url=drawing.url, seed=drawing.seed, cost_usd=drawing.cost_usd)
+    async def made(self, drawing: Drawing) -> float:
+        """The picture exists: remember, before it is fetched, where it lies; returns what it cost this session."""
+        record = self._record
+        if record is None:
+            return 0.0
+        charge = await self._studio.settle(record.charge_id, drawing.cost_usd)
+        cost = charge.amount_usd if charge else (drawing.cost_usd or 0.0)
+        self._record = dataclasses.replace(record, url=drawing.url, seed=drawing.seed, cost_usd=cost)
         self._studio.journal.save_drawing(self._record)
-        await self._studio.settle(self._record.charge_id, drawing.cost_usd)
         await self._studio.store.commit()
+        return cost if record.charge_id.startswith(self._unit.session_id) else 0.0
 
 
 def new_charge(
-    studio: Studio, session: Session, charge_id: str, provider: str, model: str, worst_usd: float | None
+    studio: Studio, session: Session, place: str, provider: str, model: str, worst_usd: float | None
 ) -> Charge:
-    """A charge of the worst case; an unknown price counts nothing (with a budget it was refused at the start)."""
+    """A charge of the worst case, with an id of its own that begins with its place.
+
+    Without a budget an unknown price counts nothing; with one it raises `PriceUnknown`.
+    """
+    if worst_usd is None and studio.has_budget(session):
+        raise PriceUnknown
     return Charge(
-        charge_id=charge_id,
+        charge_id=f"{place}:{uuid4().hex[:12]}",
         session_id=session.session_id,
         owner=session.owner,
         provider=provider,
@@ -1279,9 +1370,8 @@ def new_charge(
     )
 
 
-def picture_charge(unit: str) -> str:
-    """The id of the reservation for a unit's first picture."""
-    return f"{unit}:picture"
+def new_picture_charge(studio: Studio, session: Session, unit: Unit, price: PicturePrice) -> Charge:
+    return new_charge(studio, session, unit.picture_charges, "runware", price.model, price.worst_usd)
 
 
 # --- Pure functions: what a session becomes --------------------------------------------------------------------
@@ -1291,10 +1381,15 @@ def begin(session: Session) -> Session:
     return dataclasses.replace(session, status="processing") if session.status == "pending" else session
 
 
-def put_bible(session: Session, *, bible: StoryBible, offline: bool) -> Session:
+def bible_question(session: Session) -> TextRequest:
+    """What the text model is asked about the whole story."""
+    return bible_request(session.story_text, session.analysis, session.settings, seed=session.settings.seed)
+
+
+def put_bible(session: Session, *, bible: StoryBible) -> Session:
     if session.story_bible is not None:
         return session
-    return dataclasses.replace(session, story_bible=bible, offline=session.offline or offline)
+    return dataclasses.replace(session, story_bible=bible, offline=session.offline or bible.source == "offline")
 
 
 def mark_offline(session: Session) -> Session:
@@ -1310,17 +1405,20 @@ def cancel(session: Session) -> Session:
 
 
 def fail_session(session: Session, *, problem: Problem) -> Session:
-    return dataclasses.replace(session, status="failed", error=problem) if session.status in UNFINISHED else session
+    """Failed as a whole, with nothing in flight any more."""
+    if session.status in ENDED:
+        return session
+    return at_rest(dataclasses.replace(session, status="failed", error=problem))
 
 
 def finish(session: Session) -> Session:
-    """The state of a session with nothing left to do; one that was cancelled or has failed stays so."""
-    if session.status not in UNFINISHED:
-        return session
+    """The state of a session whose run is over; one that was cancelled or has failed stays so."""
+    if session.status in ENDED:
+        return at_rest(session)
     if any(has_work(session, scene) for scene in session.scenes):
         return session
-    if session.settings.stop_at != "images":
-        return dataclasses.replace(session, status="awaiting_review")
+    if any(scene.status not in DONE for scene in session.scenes):
+        return at_rest(dataclasses.replace(session, status="awaiting_review"))
     errors = [scene.error for scene in session.scenes if scene.status == "failed" and scene.error]
     money = next((error for error in errors if error.code == BudgetReached.code), None)
     if any(scene.current is not None for scene in session.scenes):
@@ -1330,36 +1428,83 @@ def finish(session: Session) -> Session:
 
 def has_work(session: Session, scene: Scene) -> bool:
     """Whether the run should take this scene further."""
-    if scene.status in ("ready", "failed"):
+    if session.status in ENDED or scene.status in DONE:
         return False
-    if session.settings.stop_at == "scenes":
-        return False
-    return session.settings.stop_at == "images" or scene.image_prompt is None
+    if goes_to_picture(session, scene):
+        return True
+    return session.settings.stop_at == "prompts" and scene.image_prompt is None
+
+
+def goes_to_picture(session: Session, scene: Scene) -> bool:
+    """Whether the scene is to be drawn: all are, or somebody asked for this one."""
+    return scene.asked or session.settings.stop_at == "images"
+
+
+def at_rest(session: Session) -> Session:
+    """The session with nothing in flight: what was under way waits again, and no approval waits for a picture."""
+    scenes = tuple(_scene_at_rest(scene) for scene in session.scenes)
+    unchanged = all(before is after for before, after in zip(session.scenes, scenes, strict=True))
+    return session if unchanged else dataclasses.replace(session, scenes=scenes)
+
+
+def _scene_at_rest(scene: Scene) -> Scene:
+    status: SceneStatus = "pending" if scene.status in BUSY else scene.status
+    approved = approved_or_shown(scene)
+    if (status, approved, False) == (scene.status, scene.approved_version, scene.asked):
+        return scene
+    return dataclasses.replace(scene, status=status, approved_version=approved, asked=False)
+
+
+def approved_or_shown(scene: Scene) -> int | None:
+    """The approved version; the one that is shown where the approved one was never made."""
+    waited = scene.approved_version is not None and scene.approved_image is None
+    return scene.current_version if waited else scene.approved_version
 
 
 def reopen(session: Session) -> Session:
     """Back to work, all the way to pictures."""
+    if session.status in UNFINISHED and session.settings.stop_at == "images":
+        return session
     settings = session.settings.model_copy(update={"stop_at": "images"})
     return dataclasses.replace(session, status="processing", settings=settings, error=None)
 
 
-def go_on(session: Session, *, request: ContinueRequest, stale: set[str]) -> Session:
-    """What `/continue` makes of a session: missing, failed and stale scenes wait to be done."""
-    if request.max_cost_usd is not None:
-        session = dataclasses.replace(session, max_cost_usd=request.max_cost_usd)
+def reopen_for_asked(session: Session) -> Session:
+    """Back to work for the scenes somebody asked for; whatever else waits goes on waiting, and costs nothing."""
     if session.status in UNFINISHED:
         return session
-    scenes = tuple(_wake(scene, stale=scene.scene_id in stale) for scene in session.scenes)
-    if all(scene.status == "ready" for scene in scenes):
+    settings = session.settings
+    if any(scene.status not in DONE and not scene.asked for scene in session.scenes):
+        settings = settings.model_copy(update={"stop_at": "scenes"})
+    return dataclasses.replace(session, status="processing", settings=settings, error=None)
+
+
+def go_on(session: Session, *, max_cost_usd: float | None) -> Session:
+    """What `/continue` makes of a session: missing, failed and stale scenes wait to be done."""
+    if max_cost_usd is not None and max_cost_usd != session.max_cost_usd:
+        session = dataclasses.replace(session, max_cost_usd=max_cost_usd)
+    woken = tuple(_wake(scene) for scene in session.scenes)
+    if all(scene.status in DONE for scene in woken):
         return session
-    return reopen(dataclasses.replace(session, scenes=scenes))
+    if any(before is not after for before, after in zip(session.scenes, woken, strict=True)):
+        session = dataclasses.replace(session, scenes=woken)
+    return reopen(session)
 
 
-def _wake(scene: Scene, *, stale: bool) -> Scene:
-    if scene.status == "ready" and not stale:
+def _wake(scene: Scene) -> Scene:
+    """The scene waiting, when it failed or is stale. A prompt that was blocked is never sent again as it stands."""
+    if is_stale(scene):
+        return dataclasses.replace(scene, status="pending", error=None, wanted_version=next_version(scene))
+    blocked = scene.error is not None and scene.error.code == ContentBlocked.code
+    if scene.status != "failed" or (blocked and scene.prompt_source != "edited"):
         return scene
-    version = next_version(scene) if stale else scene.wanted_version
-    return dataclasses.replace(scene, status="pending", error=None, wanted_version=version)
+    return dataclasses.replace(scene, status="pending", error=None)
+
+
+def is_stale(scene: Scene) -> bool:
+    """Whether drawing the scene now would make another picture than the one it shows."""
+    image = scene.current
+    return image is not None and scene.status == "ready" and image.prompt != scene.image_prompt
 
 
 def approve(session: Session, *, numbers: list[int], upgrade: bool, at: datetime) -> Session:
@@ -1367,21 +1512,33 @@ def approve(session: Session, *, numbers: list[int], upgrade: bool, at: datetime
     chosen = set(numbers)
     scenes = tuple(_approve_scene(scene, scene.scene_number in chosen, upgrade=upgrade) for scene in session.scenes)
     session = dataclasses.replace(session, scenes=scenes, approved_at=session.approved_at or at)
-    return reopen(session) if any(scene.status == "pending" for scene in scenes if scene.approved_version) else session
+    waiting = any(scene.asked and scene.status == "pending" for scene in scenes)
+    return reopen_for_asked(session) if waiting else session
 
 
 def _approve_scene(scene: Scene, approved: bool, *, upgrade: bool) -> Scene:
     if not approved:
         return scene if scene.approved_version is None else dataclasses.replace(scene, approved_version=None)
-    image = scene.current
-    if upgrade and image is not None and image.quality == "draft" and scene.status == "ready":
+    if upgrade and can_be_upgraded(scene):
         version = next_version(scene)
         return dataclasses.replace(
-            scene, status="pending", quality="final", wanted_version=version, approved_version=version, error=None
+            scene,
+            status="pending",
+            quality="final",
+            wanted_version=version,
+            approved_version=version,
+            asked=True,
+            error=None,
         )
-    if scene.approved_version == scene.wanted_version and scene.status not in ("ready", "failed"):
+    if scene.approved_version == scene.wanted_version and scene.status not in DONE:
         return scene  # its final picture is on the way
     return dataclasses.replace(scene, approved_version=scene.current_version)
+
+
+def can_be_upgraded(scene: Scene) -> bool:
+    """Whether the scene shows a draft and nothing is being done about it."""
+    image = scene.current
+    return image is not None and image.quality == "draft" and scene.status not in BUSY and not scene.asked
 
 
 def approval_ready(session: Session) -> bool:
@@ -1408,15 +1565,14 @@ def handed_over(session: Session) -> list[tuple[Scene, ImageVersion]]:
 # --- Pure functions: what a scene becomes ----------------------------------------------------------------------
 
 
-def to_status(scene: Scene, *, status: str) -> Scene:
-    attempts = scene.attempts + (status == "drawing")
-    return dataclasses.replace(scene, status=status, attempts=attempts, error=None)  # type: ignore[arg-type]
+def to_status(scene: Scene, *, status: SceneStatus) -> Scene:
+    return dataclasses.replace(scene, status=status, attempts=scene.attempts + (status == "drawing"), error=None)
 
 
-def put_text(scene: Scene, *, words: SceneText, source: PromptSource) -> Scene:
-    """The words of the model or of the rules; what a person wrote in the meantime wins."""
+def put_text(scene: Scene, *, words: SceneText, source: PromptSource, before: Scene) -> Scene:
+    """The words of the model or of the rules; what a person has changed since `before` wins."""
     if scene.image_prompt is not None:
-        return scene
+        return dataclasses.replace(scene, status="pending")
     facts = dataclasses.replace(
         scene.facts,
         characters=words.characters or scene.facts.characters,
@@ -1425,8 +1581,8 @@ def put_text(scene: Scene, *, words: SceneText, source: PromptSource) -> Scene:
     )
     return dataclasses.replace(
         scene,
-        title=words.title or scene.title,
-        description=words.description,
+        title=(words.title or scene.title) if scene.title == before.title else scene.title,
+        description=words.description if scene.description == before.description else scene.description,
         image_prompt=words.image_prompt,
         prompt_source=source,
         facts=facts,
@@ -1440,25 +1596,27 @@ def put_softened(scene: Scene, *, prompt: str) -> Scene:
 
 def put_picture(scene: Scene, *, version: ImageVersion) -> Scene:
     versions = (*(v for v in scene.versions if v.version != version.version), version)
-    return dataclasses.replace(scene, versions=versions, current_version=version.version, status="ready", error=None)
+    return dataclasses.replace(
+        scene, versions=versions, current_version=version.version, status="ready", error=None, asked=False
+    )
 
 
 def fail_scene(scene: Scene, *, problem: Problem) -> Scene:
     """A scene that failed keeps the picture it had; an approval that waited for a better one falls back to it."""
-    waited = scene.approved_version is not None and scene.approved_image is None
-    approved = scene.current_version if waited else scene.approved_version
-    return dataclasses.replace(scene, status="failed", error=problem, approved_version=approved)
+    approved = approved_or_shown(scene)
+    return dataclasses.replace(scene, status="failed", error=problem, approved_version=approved, asked=False)
 
 
 def redraw(scene: Scene, request: RegenerateRequest) -> Scene:
     """The scene waiting for its next version; raises `EditConflict` while it is being drawn."""
-    if scene.status in ("prompting", "drawing"):
+    if scene.status in BUSY:
         raise EditConflict
     version = next_version(scene)
     edited = request.image_prompt is not None and request.image_prompt != scene.image_prompt
     return dataclasses.replace(
         scene,
         status="pending",
+        asked=True,
         error=None,
         wanted_version=version,
         seed=derive_seed(scene.seed, version) if request.seed is None else request.seed,
@@ -1473,7 +1631,7 @@ def apply_edit(scene: Scene, *, edit: SceneEdit, expected: int | None) -> Scene:
     if expected is not None and expected != scene.changed_in:
         raise VersionMismatch
     touches_picture = edit.image_prompt is not None or edit.current_version is not None
-    if touches_picture and scene.status in ("prompting", "drawing"):
+    if touches_picture and scene.status in BUSY:
         raise EditConflict
     if edit.current_version is not None:
         scene = show_version(scene, edit.current_version)
@@ -1506,9 +1664,9 @@ def next_version(scene: Scene) -> int:
     return max((version.version for version in scene.versions), default=0) + 1
 
 
-def unit_of(scene: Scene) -> str:
-    """The unit of money a scene's prompt and picture belong to."""
-    return f"{scene.scene_id}:{scene.wanted_version}"
+def unit_of(session: Session, scene: Scene) -> Unit:
+    """The unit of money a scene's prompt and picture belong to; a softened prompt begins another."""
+    return Unit(session.session_id, scene.scene_id, scene.wanted_version, scene.prompt_source == "softened")
 
 
 # --- Pure functions: answers -----------------------------------------------------------------------------------
@@ -1529,21 +1687,28 @@ def accepted(session: Session) -> Accepted:
 
 def progress(session: Session) -> Progress:
     """Steps: the split, the bible, and for each scene its prompt and its picture, as far as `stop_at` goes."""
-    per_scene = {"scenes": 0, "prompts": 1, "images": 2}[session.settings.stop_at]
-    total = 1 + bool(per_scene) + per_scene * len(session.scenes)
-    done = 1 + (bool(per_scene) and session.story_bible is not None)
+    wanted = [_steps_wanted(session, scene) for scene in session.scenes]
+    done = [_steps_done(scene) for scene in session.scenes]
+    bible = int(any(wanted))
+    total = 1 + bible + sum(wanted)
+    current = 1 + min(bible, int(session.story_bible is not None)) + sum(map(min, wanted, done))
     ready = sum(scene.status == "ready" for scene in session.scenes)
-    if per_scene:
-        done += sum(_steps_done(scene, per_scene) for scene in session.scenes)
     return Progress(
-        current_step=done, total_steps=total, percent=100 * done // total, description=_describe(session, ready)
+        current_step=current,
+        total_steps=total,
+        percent=100 * current // total,
+        description=_describe(session, ready),
     )
 
 
-def _steps_done(scene: Scene, per_scene: int) -> int:
-    if scene.status in ("ready", "failed"):
-        return per_scene
-    return int(scene.image_prompt is not None)
+def _steps_wanted(session: Session, scene: Scene) -> int:
+    if goes_to_picture(session, scene) or scene.status in DONE:
+        return 2
+    return int(session.settings.stop_at == "prompts")
+
+
+def _steps_done(scene: Scene) -> int:
+    return 2 if scene.status in DONE else int(scene.image_prompt is not None)
 
 
 def _describe(session: Session, ready: int) -> str:
@@ -1565,7 +1730,7 @@ def progress_json(session: Session) -> str:
         | {
             "session_id": session.session_id,
             "status": session.status,
-            "cost_usd": round(session.cost_usd, 6),
+            "cost_usd": round(session.cost_usd, COST_DIGITS),
             "error": session.error.model_dump() if session.error else None,
         },
         ensure_ascii=False,
@@ -1580,7 +1745,7 @@ def debug_session(session: Session) -> DebugSession:
         scenes=len(session.scenes),
         ready=sum(scene.status == "ready" for scene in session.scenes),
         failed=sum(scene.status == "failed" for scene in session.scenes),
-        cost_usd=round(session.cost_usd, 6),
+        cost_usd=round(session.cost_usd, COST_DIGITS),
         version=session.version,
         created_at=session.created_at,
         updated_at=session.updated_at,
@@ -1591,6 +1756,34 @@ def overall(services: Mapping[str, ServiceState]) -> Literal["healthy", "degrade
     if services["sessions"] == "unavailable":
         return "unhealthy"
     return "degraded" if "unavailable" in services.values() else "healthy"
+
+
+def shown_image(scene: Scene) -> ImageVersion | None:
+    """The approved picture of a scene, else the one it shows."""
+    return scene.approved_image or scene.current
+
+
+def scenes_json(session: Session, names: Mapping[str, str]) -> bytes:
+    """The scenes in order, each with its words and the name of its picture's file (by `scene_id`, or null)."""
+    scenes = [
+        {
+            "scene_id": scene.scene_id,
+            "scene_number": scene.scene_number,
+            "title": scene.title,
+            "description": scene.description,
+            "text": session.text_of(scene),
+            "start": scene.start,
+            "end": scene.end,
+            "characters": list(scene.facts.characters),
+            "location": scene.facts.location,
+            "time_of_day": scene.facts.time_of_day,
+            "image_prompt": scene.image_prompt,
+            "approved": scene.approved_version is not None,
+            "file": names.get(scene.scene_id),
+        }
+        for scene in session.scenes
+    ]
+    return json_bytes(scenes)
 
 
 def image_path(session: Session, image: ImageVersion) -> str:

@@ -187,6 +187,7 @@ class Scene:
     current_version: int | None = None
     approved_version: int | None = None
     attempts: int = 0
+    asked: bool = False  # somebody asked for this one picture: it is drawn, whatever the rest of the session waits for
     error: Problem | None = None
     changed_in: int = 0  # the session version in which this scene last changed
 
