@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
+from weakref import WeakValueDictionary
 
 from models import (
     UNFINISHED,
@@ -19,13 +21,14 @@ from models import (
     ServiceFull,
     Session,
     SessionNotFound,
+    StorageUnavailable,
 )
 
 log = logging.getLogger(__name__)
 
 MAX_RESIDENT_CHARS = 4_000_000  # story text of ended sessions kept in memory; the rest is read back from disk
 MAX_RESIDENT_ENDED = 300  # ended sessions kept in memory
-VERSION_GAP = 1000  # added when a session is read back: versions lost in a crash are never given out twice
+VERSION_GAP = 1000  # the least a version grows by when its session is read back
 CENT_DUST = 1e-9  # sums of floats may differ from the cap by this much, in USD
 
 ChangeSession = Callable[[Session], Session]
@@ -238,6 +241,9 @@ class SessionManager:
         self._journal = journal or NullJournal()
         self._keeps_all = journal is None  # nothing behind the memory to read an ended session back from
         self._clock = clock
+        # Versions that were seen but lost in a crash are never given out twice: no session changes every millisecond,
+        # so what an earlier process has counted to is behind the time at which this one began.
+        self._first_version = int(clock().timestamp() * 1000)
 
     # -- making and finding
 
@@ -245,17 +251,17 @@ class SessionManager:
         """Keep a new session, or give back the one that this key made before.
 
         Raises `ServiceFull` when `max_sessions` sessions have unfinished work, `IdempotencyConflict` when the key
-        came with another body.
+        came with another body, `SessionNotFound` when the session it made has left memory.
         """
         with self._lock:
             if key is not None and (earlier := self.session_of_key(key)) is not None:
                 return self.get(earlier)
             self.check_room()
             self._sessions[session.session_id] = session
-            self._journal.save_session(session)
-            if key is not None:
+            if key is not None:  # before the session: a crash between the two leaves a key of nothing, which is void
                 self._keys[(key.owner, key.key)] = (key.body_hash, session.session_id)
                 self._journal.save_idempotency(key, session.session_id, self._clock())
+            self._journal.save_session(session)
             self._make_room()
             return session
 
@@ -269,13 +275,23 @@ class SessionManager:
                 raise IdempotencyConflict
             return known[1]
 
+    def forget_key(self, key: IdempotencyKey, session_id: str) -> None:
+        """Let a key make a new session, unless it has: the one it made before is gone."""
+        with self._lock:
+            if self._keys.get((key.owner, key.key)) == (key.body_hash, session_id):
+                del self._keys[(key.owner, key.key)]
+
     def restore(self, session: Session) -> Session:
-        """Take in a session that was read back from disk; the one in memory wins when there is one already."""
+        """Take in a session that was read back from disk; the one in memory wins when there is one already.
+
+        Its version is higher than any that was given out before, by this process or an earlier one.
+        """
         with self._lock:
             if session.session_id not in self._sessions:
-                self._sessions[session.session_id] = dataclasses.replace(session, version=session.version + VERSION_GAP)
+                version = max(session.version + VERSION_GAP, self._first_version)
+                self._sessions[session.session_id] = dataclasses.replace(session, version=version)
                 self._make_room()
-            return self._sessions.get(session.session_id, session)
+            return self.get(session.session_id)
 
     def restore_keys(self, keys: Iterable[tuple[IdempotencyKey, str]]) -> None:
         """Take in idempotency keys that were read back from disk."""
@@ -326,7 +342,10 @@ class SessionManager:
             )
             after = dataclasses.replace(after, scenes=scenes, version=version, updated_at=self._clock())
             self._sessions[session_id] = after
-            self._journal.save_progress(after, [scene for scene in scenes if scene.changed_in == version])
+            if known.keys() <= {scene.scene_id for scene in scenes}:
+                self._journal.save_progress(after, [scene for scene in scenes if scene.changed_in == version])
+            else:  # a scene is gone: the journal has to forget it too
+                self._journal.save_session(after)
             if before.status in UNFINISHED and after.status not in UNFINISHED:
                 self._make_room()
             self._wake(session_id)
@@ -365,7 +384,10 @@ class SessionManager:
     # -- waiting
 
     async def wait(self, session_id: str, version: int, timeout: float) -> Session:
-        """The session as soon as its version differs from `version`, or as it is after `timeout` seconds."""
+        """The session as soon as its version differs from `version`, or as it is after `timeout` seconds.
+
+        Raises `SessionNotFound` when it is deleted meanwhile, or has ended and left memory.
+        """
         loop = asyncio.get_running_loop()
         changed: asyncio.Future[None] = loop.create_future()
         with self._lock:
@@ -385,7 +407,7 @@ class SessionManager:
 
     def _wake(self, session_id: str) -> None:
         for loop, changed in self._waiters.pop(session_id, ()):
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits there any more
                 loop.call_soon_threadsafe(_set, changed)
 
     def _make_room(self) -> None:
@@ -393,13 +415,13 @@ class SessionManager:
         if self._keeps_all:
             return
         ended = [s for s in self._sessions.values() if s.status not in UNFINISHED]
-        chars = sum(len(s.story_text) for s in ended)
-        for position, session in enumerate(ended[:-1]):
-            if chars <= MAX_RESIDENT_CHARS and len(ended) - position <= MAX_RESIDENT_ENDED:
+        count, chars = len(ended), sum(len(s.story_text) for s in ended)
+        for session in ended[:-1]:
+            if chars <= MAX_RESIDENT_CHARS and count <= MAX_RESIDENT_ENDED:
                 return
             if session.session_id not in self._waiters:
                 del self._sessions[session.session_id]
-                chars -= len(session.story_text)
+                count, chars = count - 1, chars - len(session.story_text)
 
 
 class Ledger:
@@ -416,6 +438,7 @@ class Ledger:
         self._open: dict[str, Charge] = {}
         self._by_session: dict[str, float] = {}
         self._by_day: dict[str, float] = {}
+        self._forgotten: set[str] = set()  # deleted sessions whose last calls are still under way
         self._daily_budget_usd = daily_budget_usd
         self._journal = journal or NullJournal()
         self._clock = clock
@@ -427,21 +450,24 @@ class Ledger:
     def reserve(self, charges: list[Charge], *, max_cost_usd: float | None) -> None:
         """Reserve all of them or none; raises `BudgetReached`. A charge that is open already is not added again."""
         with self._lock:
-            new = [charge for charge in charges if charge.charge_id not in self._open]
-            for session_id in {charge.session_id for charge in new}:
-                wanted = sum(charge.amount_usd for charge in new if charge.session_id == session_id)
-                self._check(session_id, wanted, max_cost_usd)
-            for charge in new:
+            new = {charge.charge_id: charge for charge in charges if charge.charge_id not in self._open}
+            for session_id in {charge.session_id for charge in new.values()}:
+                wanted = sum(charge.amount_usd for charge in new.values() if charge.session_id == session_id)
+                self._check_session(session_id, wanted, max_cost_usd)
+            self._check_day(sum(charge.amount_usd for charge in new.values()))
+            for charge in new.values():
                 self._open[charge.charge_id] = charge
                 self._add(charge, charge.amount_usd)
                 self._journal.save_charge(charge)
 
-    def _check(self, session_id: str, wanted: float, max_cost_usd: float | None) -> None:
-        if wanted <= 0:
+    def _check_session(self, session_id: str, wanted: float, max_cost_usd: float | None) -> None:
+        if wanted <= 0 or max_cost_usd is None:
             return
-        if max_cost_usd is not None and self.committed(session_id) + wanted > max_cost_usd + CENT_DUST:
+        if self.committed(session_id) + wanted > max_cost_usd + CENT_DUST:
             raise BudgetReached("The next picture could cost more than is left of max_cost_usd.")
-        if self._daily_budget_usd is None:
+
+    def _check_day(self, wanted: float) -> None:
+        if wanted <= 0 or self._daily_budget_usd is None:
             return
         if self._by_day.get(self.today(), 0.0) + wanted > self._daily_budget_usd + CENT_DUST:
             raise BudgetReached("The next picture could cost more than is left of the service's budget for today.")
@@ -457,7 +483,7 @@ class Ledger:
             return [charge_id for charge_id in self._open if charge_id.startswith(prefix)]
 
     def mark_sent(self, charge_id: str) -> None:
-        """The call this pays for is about to leave."""
+        """The call this pays for is about to leave; raises `KeyError` for a charge that is not open."""
         with self._lock:
             charge = dataclasses.replace(self._open[charge_id], state="sent")
             self._open[charge_id] = charge
@@ -473,6 +499,7 @@ class Ledger:
             self._add(charge, paid - charge.amount_usd)
             settled = dataclasses.replace(charge, amount_usd=paid, state="settled", known=cost_usd is not None)
             self._journal.save_charge(settled)
+            self._forget_quiet(charge.session_id)
             return settled
 
     def release(self, charge_id: str) -> None:
@@ -484,6 +511,7 @@ class Ledger:
             del self._open[charge_id]
             self._add(charge, -charge.amount_usd)
             self._journal.delete_charge(charge_id)
+            self._forget_quiet(charge.session_id)
 
     def committed(self, session_id: str) -> float:
         """What a session has spent and reserved."""
@@ -493,30 +521,38 @@ class Ledger:
     def restore(
         self, *, open_charges: Iterable[Charge], by_session: dict[str, float], by_day: dict[str, float]
     ) -> None:
-        """Take in what was read back from disk; the sums include the open charges."""
+        """Take in what was read back from disk; the sums include the open charges. A sum already here is newer."""
         with self._lock:
-            self._open.update({charge.charge_id: charge for charge in open_charges})
-            self._by_session.update(by_session)
-            self._by_day.update(by_day)
+            self._open = {charge.charge_id: charge for charge in open_charges} | self._open
+            self._by_session = by_session | self._by_session
+            self._by_day = by_day | self._by_day
 
-    def close_after_crash(self, still_running: set[str]) -> None:
-        """Settle what a crash left open: sent calls were perhaps billed, reservations were not.
+    def close_after_crash(self, still_running: set[str]) -> list[Charge]:
+        """Settle what a crash left open: sent calls were perhaps billed, reservations were not. Returns the settled.
 
         `still_running` are the charges of drawings whose provider can still be asked.
         """
+        settled: list[Charge] = []
         with self._lock:
-            for charge in list(self._open.values()):
-                if charge.charge_id in still_running:
-                    continue
-                if charge.state == "sent":
-                    self.settle(charge.charge_id, None)
-                else:
+            for charge in [c for c in self._open.values() if c.charge_id not in still_running]:
+                if charge.state == "reserved":
                     self.release(charge.charge_id)
+                elif (closed := self.settle(charge.charge_id, None)) is not None:
+                    settled.append(closed)
+        return settled
 
     def forget(self, session_id: str) -> None:
-        """Drop a session's sum from memory; the days keep theirs."""
+        """Drop a session's sum from memory once its last charge is closed; the days keep theirs."""
         with self._lock:
-            self._by_session.pop(session_id, None)
+            self._forgotten.add(session_id)
+            self._forget_quiet(session_id)
+
+    def _forget_quiet(self, session_id: str) -> None:
+        """A cap holds for a deleted session too, until nothing of it is under way."""
+        if session_id not in self._forgotten or any(c.session_id == session_id for c in self._open.values()):
+            return
+        self._forgotten.discard(session_id)
+        self._by_session.pop(session_id, None)
 
     def _add(self, charge: Charge, amount: float) -> None:
         self._by_session[charge.session_id] = self._by_session.get(charge.session_id, 0.0) + amount
@@ -524,21 +560,40 @@ class Ledger:
 
 
 class LocalStore:
-    """The `SessionStore` of one process: the manager in memory, the archive behind it."""
+    """The `SessionStore` of one process and one event loop: the manager in memory, the archive behind it.
+
+    Reading a session back and deleting it take turns: what was read before a deletion never comes alive after it.
+    """
 
     def __init__(self, manager: SessionManager, ledger: Ledger, archive: Archive) -> None:
         self._manager = manager
         self._ledger = ledger
         self._archive = archive
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def create(self, session: Session, key: IdempotencyKey | None = None) -> Session:
+        if key is not None and (earlier := await self.find_by_key(key)) is not None:
+            return earlier
         kept = self._manager.create(session, key)
-        await self._archive.commit()
+        try:
+            await self._archive.commit()
+        except StorageUnavailable:
+            if kept.session_id == session.session_id:  # the caller is told no: nothing may come of it afterwards
+                self._manager.delete(kept.session_id)
+            raise
         return kept
 
     async def find_by_key(self, key: IdempotencyKey) -> Session | None:
         session_id = self._manager.session_of_key(key)
-        return None if session_id is None else await self.get(session_id)
+        if session_id is None:
+            return None
+        try:
+            await self.get(session_id)
+            await self._archive.commit()
+            return await self.get(session_id)  # its maker has withdrawn it when it could not be written
+        except SessionNotFound:
+            self._manager.forget_key(key, session_id)
+            return None
 
     async def get(self, session_id: str) -> Session:
         try:
@@ -547,12 +602,20 @@ class LocalStore:
             return await self._read_back(session_id)
 
     async def _read_back(self, session_id: str) -> Session:
-        session = await asyncio.to_thread(self._archive.load_session, session_id)
-        if session is None:
-            raise SessionNotFound(session_id)
-        spent = await asyncio.to_thread(self._archive.spent_by, session_id)
-        self._ledger.restore(open_charges=(), by_session={session_id: spent}, by_day={})
-        return self._manager.restore(session)
+        """From disk, once everything that was written is there: what left memory may still have been in the queue."""
+        async with self._turn(session_id):
+            with contextlib.suppress(SessionNotFound):
+                return self._manager.get(session_id)  # somebody else has just read it
+            await self._archive.commit()
+            session = await asyncio.to_thread(self._archive.load_session, session_id)
+            if session is None:
+                raise SessionNotFound(session_id)
+            spent = await asyncio.to_thread(self._archive.spent_by, session_id)
+            self._ledger.restore(open_charges=(), by_session={session_id: spent}, by_day={})
+            return self._manager.restore(session)
+
+    def _turn(self, session_id: str) -> asyncio.Lock:
+        return self._turns.setdefault(session_id, asyncio.Lock())
 
     async def change(self, session_id: str, change: ChangeSession) -> Session:
         await self.get(session_id)
@@ -563,22 +626,41 @@ class LocalStore:
         return self._manager.change_scene(session_id, scene_id, change)
 
     async def delete(self, session_id: str) -> None:
-        self._manager.delete(session_id)
-        self._ledger.forget(session_id)
-        await self._archive.commit()
+        async with self._turn(session_id):
+            self._manager.delete(session_id)
+            self._ledger.forget(session_id)
+            await self._archive.commit()
 
     async def wait(self, session_id: str, version: int, timeout: float) -> Session:
         await self.get(session_id)
-        return await self._manager.wait(session_id, version, timeout)
+        try:
+            return await self._manager.wait(session_id, version, timeout)
+        except SessionNotFound:  # deleted, or ended and gone from memory before we could look
+            return await self.get(session_id)
 
     async def list_active(self) -> list[Session]:
         return self._manager.all()
 
     async def list_approved(self, owner: str, *, before: tuple[datetime, str] | None, limit: int) -> list[Session]:
-        ids = await asyncio.to_thread(self._archive.list_approved, owner, before=before, limit=limit)
-        return [await self.get(session_id) for session_id in ids]
+        found: list[Session] = []
+        while len(found) < limit:
+            ids = await asyncio.to_thread(self._archive.list_approved, owner, before=before, limit=limit)
+            readable = [session for session_id in ids if (session := await self._find(session_id)) is not None]
+            found += readable
+            if len(ids) < limit or not readable:
+                break
+            last = readable[-1]
+            before = (last.approved_at or last.updated_at, last.session_id)
+        return found[:limit]
+
+    async def _find(self, session_id: str) -> Session | None:
+        try:
+            return await self.get(session_id)
+        except SessionNotFound:
+            return None
 
     async def list_untouched(self, since: datetime) -> list[str]:
+        await self._archive.commit()  # somebody may have come back to an old session a moment ago
         return await asyncio.to_thread(self._archive.list_untouched, since)
 
     async def check_room(self) -> None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from models import Scene, ScriptAnalysis, Session, StorageUnavailable
 from session_manager import Answer, Charge, DrawingRecord, IdempotencyKey
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0  # how long a failed commit waits before it is tried again
 BUSY_TIMEOUT_SECONDS = 5.0
+CLOSE_SECONDS = 10.0
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
@@ -61,7 +62,21 @@ SESSION_BODY = TypeAdapter(Session)
 SCENE_BODY = TypeAdapter(Scene)
 ELSEWHERE = {"story_text", "analysis", "scenes"}
 
-Statement = tuple[str, tuple[Any, ...]]
+Row = tuple[Any, ...]
+Statement = tuple[str, Row]
+Change = list[Statement]  # what is written together or not at all
+
+# Errors of a row, not of the disk: trying it again would fail for ever, and hold up everything behind it.
+UNWRITABLE = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.NotSupportedError,
+    sqlite3.ProgrammingError,
+    ArithmeticError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(slots=True)
@@ -71,116 +86,134 @@ class _Barrier:
     done: Future[None]
 
 
+class _End:
+    """The last thing in the queue."""
+
+
 class SqliteJournal:
-    """The `Archive` of one process, in `path` (WAL, synchronous=FULL). Open it with `start`, end it with `close`."""
+    """The `Archive` of one process, in `path` (WAL, synchronous=FULL). Open it with `start`, end it with `close`.
+
+    Changes are written in the order in which they were made, each whole or not at all.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._queue: queue.SimpleQueue[Statement | _Barrier | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._write_for_ever, name="journal", daemon=True)
+        self._queue: queue.SimpleQueue[Change | _Barrier | _End] = queue.SimpleQueue()
+        self._gate = threading.Lock()  # nothing comes into the queue behind its end
+        self._open = False
+        self._thread: threading.Thread | None = None
         self._reader: sqlite3.Connection | None = None
         self._reader_lock = threading.Lock()
 
     def start(self) -> None:
         """Create the file and its tables and start the writer; raises `StorageUnavailable`."""
         try:
-            with _connection(self._path) as db:
-                db.executescript("PRAGMA journal_mode=WAL;" + SCHEMA)
+            writer = _connect(self._path)
+            writer.executescript("PRAGMA journal_mode=WAL;" + SCHEMA)
+            self._reader = _connect(self._path)
         except sqlite3.Error as error:
             raise StorageUnavailable(f"The journal cannot be opened: {error}.") from error
-        self._reader = _connect(self._path)
+        self._thread = threading.Thread(target=self._write_for_ever, args=(writer,), name="journal", daemon=True)
+        self._open = True
         self._thread.start()
 
     def close(self) -> None:
-        """Write what is queued and stop."""
-        if self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join(timeout=10)
-        if self._reader is not None:
-            self._reader.close()
+        """Write what is queued and stop; what comes later is refused."""
+        with self._gate:
+            if self._open:
+                self._queue.put(_End())
+            self._open = False
+        if self._thread is not None:
+            self._thread.join(timeout=CLOSE_SECONDS)
+        with self._reader_lock:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
 
     # -- writing: each method only queues, so it may be called under the manager's lock
 
     def save_session(self, session: Session) -> None:
-        analysis = session.analysis.model_dump_json()
-        self._put("INSERT OR REPLACE INTO stories VALUES (?, ?, ?)", (session.session_id, session.story_text, analysis))
-        self._put("DELETE FROM scenes WHERE session_id = ?", (session.session_id,))
-        self.save_progress(session, session.scenes)
+        story = (session.session_id, session.story_text, session.analysis.model_dump_json())
+        self._put(
+            ("INSERT OR REPLACE INTO stories VALUES (?, ?, ?)", story),
+            ("DELETE FROM scenes WHERE session_id = ?", (session.session_id,)),
+            *_progress(session, session.scenes),
+        )
 
     def save_progress(self, session: Session, scenes: Iterable[Scene]) -> None:
-        body = SESSION_BODY.dump_json(session, exclude=ELSEWHERE).decode()
-        approved_at = session.approved_at.timestamp() if session.approved_at else None
-        row = (session.session_id, session.owner, session.status, session.updated_at.timestamp(), approved_at, body)
-        self._put("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?)", row)
-        for scene in scenes:
-            scene_row = (session.session_id, scene.scene_id, SCENE_BODY.dump_json(scene).decode())
-            self._put("INSERT OR REPLACE INTO scenes VALUES (?, ?, ?)", scene_row)
+        self._put(*_progress(session, scenes))
 
     def delete_session(self, session_id: str) -> None:
-        for table in ("sessions", "stories", "scenes", "idempotency"):
-            self._put(f"DELETE FROM {table} WHERE session_id = ?", (session_id,))  # noqa: S608 (our own names)
+        tables = ("sessions", "stories", "scenes", "idempotency")
+        self._put(*((f"DELETE FROM {table} WHERE session_id = ?", (session_id,)) for table in tables))  # noqa: S608
 
     def save_idempotency(self, key: IdempotencyKey, session_id: str, at: datetime) -> None:
         row = (key.owner, key.key, key.body_hash, session_id, at.timestamp())
-        self._put("INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?)", row)
+        self._put(("INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?)", row))
 
     def save_charge(self, charge: Charge) -> None:
-        self._put(
-            "INSERT OR REPLACE INTO charges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            tuple(getattr(charge, field.name) for field in dataclasses.fields(Charge)),
-        )
+        self._put(("INSERT OR REPLACE INTO charges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", dataclasses.astuple(charge)))
 
     def delete_charge(self, charge_id: str) -> None:
-        self._put("DELETE FROM charges WHERE charge_id = ?", (charge_id,))
+        self._put(("DELETE FROM charges WHERE charge_id = ?", (charge_id,)))
 
     def save_drawing(self, record: DrawingRecord) -> None:
-        self._put(
-            "INSERT OR REPLACE INTO drawings VALUES (?, ?, ?, ?, ?, ?, ?)",
-            tuple(getattr(record, field.name) for field in dataclasses.fields(DrawingRecord)),
-        )
+        self._put(("INSERT OR REPLACE INTO drawings VALUES (?, ?, ?, ?, ?, ?, ?)", dataclasses.astuple(record)))
 
     def delete_drawing(self, owner: str, content_key: str) -> None:
-        self._put("DELETE FROM drawings WHERE owner = ? AND content_key = ?", (owner, content_key))
+        self._put(("DELETE FROM drawings WHERE owner = ? AND content_key = ?", (owner, content_key)))
 
     def save_answer(self, answer: Answer, at: datetime) -> None:
         row = (answer.owner, answer.content_key, answer.kind, answer.body, at.timestamp())
-        self._put("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", row)
+        self._put(("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", row))
 
     def delete_answers(self, *, before: datetime) -> None:
-        """Drop the answers that nobody took or gave since then."""
-        self._put("DELETE FROM answers WHERE at < ?", (before.timestamp(),))
+        """Drop the answers that were given before then."""
+        self._put(("DELETE FROM answers WHERE at < ?", (before.timestamp(),)))
 
     async def commit(self) -> None:
+        """Return when every change made so far is on disk; raises `StorageUnavailable` when it is not (yet)."""
         barrier = _Barrier(Future())
-        self._queue.put(barrier)
+        with self._gate:
+            if not self._open:
+                raise StorageUnavailable("The journal is not open.")
+            self._queue.put(barrier)
         await asyncio.wrap_future(barrier.done)
 
-    def _put(self, sql: str, row: tuple[Any, ...]) -> None:
-        self._queue.put((sql, row))
+    def _put(self, *change: Statement) -> None:
+        with self._gate:
+            if self._open:
+                self._queue.put(list(change))
+                return
+        log.error("change came when the journal was closed", extra={"statements": len(change)})
 
     # -- reading
 
     def load_session(self, session_id: str) -> Session | None:
-        """The session as it was last written, or None; a row that cannot be read is named in the log and skipped."""
-        rows = self._read(
-            "SELECT s.body, t.story, t.analysis FROM sessions s JOIN stories t USING (session_id) WHERE session_id = ?",
-            (session_id,),
-        )
-        if not rows:
-            return None
-        scenes = self._read("SELECT body FROM scenes WHERE session_id = ?", (session_id,))
-        body, story, analysis = rows[0]
+        """The session as it was last written, or None; rows that cannot be read are named in the log and skipped."""
         try:
-            session = _session_from(body, story, analysis, [scene for (scene,) in scenes])
-        except ValidationError as error:
-            log.error("session unreadable", extra={"session_id": session_id, "reason": str(error.errors()[0]["type"])})
+            found, scenes, sums = self._read_together(
+                (
+                    # As bytes: a torn text is a matter of this session, not of the connection.
+                    "SELECT CAST(s.body AS BLOB), CAST(t.story AS BLOB), CAST(t.analysis AS BLOB)"
+                    " FROM sessions s JOIN stories t USING (session_id) WHERE session_id = ?",
+                    (session_id,),
+                ),
+                ("SELECT CAST(body AS BLOB) FROM scenes WHERE session_id = ?", (session_id,)),
+                # The ledger's word on the cost: after a crash the session's own row may be a step behind.
+                ("SELECT total(amount_usd) FROM charges WHERE session_id = ? AND state = 'settled'", (session_id,)),
+            )
+            if not found:
+                return None
+            body, story, analysis = found[0]
+            session = _session_from(body, story, analysis, [row[0] for row in scenes])
+        except (StorageUnavailable, TypeError, ValueError) as error:
+            if isinstance(error, StorageUnavailable) and type(error.__cause__) is not sqlite3.DatabaseError:
+                raise  # the disk may answer the next time; only a damaged page never will
+            reason = type(error.__cause__ or error).__name__
+            log.error("session unreadable", extra={"session_id": session_id, "reason": reason})
             return None
-        return dataclasses.replace(session, cost_usd=self._settled_by(session_id))
-
-    def _settled_by(self, session_id: str) -> float:
-        """The ledger's word on what a session has cost: after a crash its own row may be a step behind."""
-        sql = "SELECT total(amount_usd) FROM charges WHERE session_id = ? AND state = 'settled'"
-        return float(self._read(sql, (session_id,))[0][0])
+        return dataclasses.replace(session, cost_usd=float(sums[0][0]))
 
     def load_unfinished(self) -> list[Session]:
         """Every session that has work left, oldest first."""
@@ -190,14 +223,17 @@ class SqliteJournal:
         return [session for (session_id,) in ids if (session := self.load_session(session_id)) is not None]
 
     def load_keys(self) -> list[tuple[IdempotencyKey, str]]:
-        """The idempotency keys and the sessions they made."""
-        rows = self._read("SELECT owner, key, body_hash, session_id FROM idempotency", ())
+        """The idempotency keys and the sessions they made; a key whose session is not there counts for nothing."""
+        rows = self._read(
+            "SELECT owner, key, body_hash, session_id FROM idempotency JOIN sessions USING (session_id, owner)", ()
+        )
         return [(IdempotencyKey(owner, key, body_hash), session_id) for owner, key, body_hash, session_id in rows]
 
     def load_open_charges(self) -> list[Charge]:
         """The charges that are neither settled nor released."""
-        rows = self._read("SELECT * FROM charges WHERE state != 'settled'", ())
-        return [Charge(*row) for row in rows]
+        columns = "charge_id, session_id, owner, provider, model, amount_usd, day, state, known"
+        rows = self._read(f"SELECT {columns} FROM charges WHERE state != 'settled'", ())  # noqa: S608 (our own names)
+        return [dataclasses.replace(Charge(*row), known=bool(row[-1])) for row in rows]
 
     def load_drawing_charges(self) -> set[str]:
         """The charges of drawings that a provider may still be making."""
@@ -216,7 +252,9 @@ class SqliteJournal:
         return Answer(owner, content_key, *rows[0]) if rows else None
 
     def find_drawing(self, owner: str, content_key: str) -> DrawingRecord | None:
-        rows = self._read("SELECT * FROM drawings WHERE owner = ? AND content_key = ?", (owner, content_key))
+        columns = "owner, content_key, task_id, charge_id, url, seed, cost_usd"
+        sql = f"SELECT {columns} FROM drawings WHERE owner = ? AND content_key = ?"  # noqa: S608 (our own names)
+        rows = self._read(sql, (owner, content_key))
         return DrawingRecord(*rows[0]) if rows else None
 
     def list_approved(self, owner: str, *, before: tuple[datetime, str] | None, limit: int) -> list[str]:
@@ -236,38 +274,44 @@ class SqliteJournal:
         )
         return [session_id for (session_id,) in rows]
 
-    def _read(self, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
+    def _read(self, sql: str, parameters: Row) -> list[Any]:
+        return self._read_together((sql, parameters))[0]
+
+    def _read_together(self, *queries: Statement) -> list[list[Any]]:
+        """The rows of each query, all from the same moment."""
         with self._reader_lock:
             if self._reader is None:
                 raise StorageUnavailable("The journal is not open.")
             try:
-                return self._reader.execute(sql, parameters).fetchall()
+                self._reader.execute("BEGIN")
+                return [self._reader.execute(sql, parameters).fetchall() for sql, parameters in queries]
             except sqlite3.Error as error:
                 raise StorageUnavailable("The journal cannot be read.") from error
+            finally:
+                _roll_back(self._reader)
 
     # -- the writer thread
 
-    def _write_for_ever(self) -> None:
-        db = _connect(self._path)
-        backlog: list[Statement] = []
-        stopping = False
-        while not stopping:
-            barriers, stopping = self._take(backlog)
-            failure = _write_batch(db, backlog)
-            if failure is None:
-                backlog.clear()
-            else:
-                log.error("journal cannot write", extra={"reason": str(failure), "waiting": len(backlog)})
+    def _write_for_ever(self, db: sqlite3.Connection) -> None:
+        backlog: list[Change] = []
+        ended = False
+        while not ended:
+            barriers, ended = self._take(backlog)
+            waiting = len(backlog)
+            failure = _write(db, backlog)
+            if backlog:
+                log.error("journal cannot write", extra={"reason": str(failure), "waiting": waiting})
             for barrier in barriers:
                 _resolve(barrier, failure)
-        db.close()
+        with contextlib.suppress(sqlite3.Error):
+            db.close()
 
-    def _take(self, backlog: list[Statement]) -> tuple[list[_Barrier], bool]:
+    def _take(self, backlog: list[Change]) -> tuple[list[_Barrier], bool]:
         """Wait for something to write, then take all there is; a backlog is tried again after a second."""
         barriers: list[_Barrier] = []
         try:
             item = self._queue.get(timeout=RETRY_SECONDS if backlog else None)
-            while item is not None:
+            while not isinstance(item, _End):
                 if isinstance(item, _Barrier):
                     barriers.append(item)
                 else:
@@ -278,29 +322,60 @@ class SqliteJournal:
             return barriers, False
 
 
-def _session_from(body: str, story: str, analysis: str, scenes: list[str]) -> Session:
+def _progress(session: Session, scenes: Iterable[Scene]) -> Change:
+    """What a step writes: the session's own row, and the rows of these scenes."""
+    body = SESSION_BODY.dump_json(session, exclude=ELSEWHERE).decode()
+    approved_at = session.approved_at.timestamp() if session.approved_at else None
+    row = (session.session_id, session.owner, session.status, session.updated_at.timestamp(), approved_at, body)
+    bodies = [(session.session_id, scene.scene_id, SCENE_BODY.dump_json(scene).decode()) for scene in scenes]
+    return [
+        ("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?)", row),
+        *(("INSERT OR REPLACE INTO scenes VALUES (?, ?, ?)", scene) for scene in bodies),
+    ]
+
+
+def _session_from(body: bytes, story: bytes, analysis: bytes, scenes: list[bytes]) -> Session:
     found = sorted((SCENE_BODY.validate_json(scene) for scene in scenes), key=lambda scene: scene.scene_number)
     fields = json.loads(body) | {
-        "story_text": story,
+        "story_text": story.decode(),
         "analysis": ScriptAnalysis.model_validate_json(analysis),
         "scenes": tuple(found),
     }
     return SESSION_BODY.validate_python(fields)
 
 
-def _write_batch(db: sqlite3.Connection, statements: list[Statement]) -> Exception | None:
-    if not statements:
-        return None
-    try:
-        db.execute("BEGIN IMMEDIATE")
-        for sql, row in statements:
-            db.execute(sql, row)
-        db.execute("COMMIT")
-    except sqlite3.Error as error:
+def _write(db: sqlite3.Connection, backlog: list[Change]) -> Exception | None:
+    """Commit the backlog and empty it; returns why something of it is not on disk.
+
+    What the disk refuses stays in the backlog. A change that no disk would take is dropped and named in the log.
+    """
+    dropped: Exception | None = None
+    while backlog:
+        at = 0
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            for at, change in enumerate(backlog):  # noqa: B007 (read below)
+                for sql, row in change:
+                    db.execute(sql, row)
+            db.execute("COMMIT")
+            backlog.clear()
+        except UNWRITABLE as error:
+            _roll_back(db)
+            log.error(
+                "change cannot be written", extra={"statement": backlog[at][0][0], "reason": type(error).__name__}
+            )
+            del backlog[at]
+            dropped = error
+        except Exception as error:  # full, locked, broken, gone: whatever it is, the thread must live to try again
+            _roll_back(db)
+            return error
+    return dropped
+
+
+def _roll_back(db: sqlite3.Connection) -> None:
+    with contextlib.suppress(sqlite3.Error):
         if db.in_transaction:
             db.rollback()
-        return error
-    return None
 
 
 def _resolve(barrier: _Barrier, failure: Exception | None) -> None:
@@ -316,12 +391,3 @@ def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_SECONDS)
     db.execute("PRAGMA synchronous=FULL")
     return db
-
-
-@contextmanager
-def _connection(path: Path) -> Iterator[sqlite3.Connection]:
-    db = _connect(path)
-    try:
-        yield db
-    finally:
-        db.close()
