@@ -18,6 +18,7 @@ class LocalRunner:
     """The `Runner` of one process: holds a task for each session at work, and runs none twice at a time."""
 
     def __init__(self, run: Run, crashed: Run) -> None:
+        """`run` does a session's work, `crashed` is told when it raised what nobody expected."""
         self._run = run
         self._crashed = crashed
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -57,16 +58,19 @@ class LocalRunner:
         try:
             await self._crashed(session_id)
         except StoryError as error:
-            log.error("session lost", extra={"session_id": session_id, "reason": error.code})
+            log.error("session left as it is", extra={"session_id": session_id, "reason": error.code})
+        except Exception:  # nobody is behind us to hear of it
+            log.exception("session left as it is", extra={"session_id": session_id})
 
     async def stop(self, *, grace: float) -> None:
         """Begin no new call; wait `grace` seconds for what is in flight; the rest continues after the restart."""
         self._stopping = True
-        if self._tasks:
-            await asyncio.wait(list(self._tasks.values()), timeout=grace)
-        for task in list(self._tasks.values()):
+        tasks = list(self._tasks.values())
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def running(self) -> int:

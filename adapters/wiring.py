@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import dataclasses
 import fcntl
 import logging
 import os
@@ -33,7 +34,7 @@ from utils import ProjectFiles, utc_now, write_whole
 log = logging.getLogger(__name__)
 
 CLEAN_UP_SECONDS = 600.0
-DRAIN_SECONDS = 3.0  # pictures under way are remembered by their id, so there is no need to wait for them
+DRAIN_SECONDS = 2.0  # pictures under way are remembered by their id, so there is no need to wait for them
 THREADS = 6  # few: every thread brings a malloc arena
 MALLOC_ARENAS = 2
 M_ARENA_MAX = -8  # glibc's mallopt parameter
@@ -56,7 +57,7 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
         pool = ProcessPool(max_workers=min(2, os.cpu_count() or 1))
         stack.push_async_callback(pool.close)
         runner = LocalRunner(lambda session_id: studio.run(session_id), lambda session_id: studio.crashed(session_id))
-        providers = await _open_providers(settings, metrics, pool, stack)
+        providers = _open_providers(settings, metrics, pool, stack)
         text = providers.get("openrouter")
         studio = Studio(
             store=LocalStore(manager, ledger, journal),
@@ -77,9 +78,9 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
             clock=utc_now,
         )
         metrics.watch_sessions(lambda: dict(Counter(session.status for session in manager.all())))
-        _recover(journal, manager, ledger, runner)
         _keep(stack, _clean_up_now_and_then(studio))
         stack.push_async_callback(runner.stop, grace=DRAIN_SECONDS)
+        _recover(journal, manager, ledger, runner)
         yield studio
 
 
@@ -90,7 +91,7 @@ def _start(journal: SqliteJournal) -> None:
         raise ConfigurationError(f"PROJECTS_DIR: {error}") from error
 
 
-async def _open_providers(
+def _open_providers(
     settings: Settings, metrics: Metrics, pool: ProcessPool, stack: AsyncExitStack
 ) -> dict[str, Provider]:
     """The providers that have a key, and the draft painter, which needs none."""
@@ -106,8 +107,6 @@ async def _open_providers(
             attempts=settings.retry_attempts,
             observe=metrics.observe,
         )
-        stack.push_async_callback(text.aclose)
-        _keep(stack, text.keep_models_fresh())
         providers["openrouter"] = text
     if settings.runware_api_key:
         images = RunwareClient(
@@ -123,10 +122,18 @@ async def _open_providers(
             max_image_bytes=settings.max_image_bytes,
             observe=metrics.observe,
         )
-        stack.push_async_callback(images.aclose)
         providers["runware"] = images
-    providers["draft"] = DraftImages(pool)
-    return providers
+    stack.push_async_callback(_close, list(providers.values()))
+    for provider in providers.values():
+        if isinstance(provider, OpenRouterClient):
+            _keep(stack, provider.keep_models_fresh())
+    return providers | {"draft": DraftImages(pool)}
+
+
+async def _close(providers: list[Provider]) -> None:
+    """Close the clients at the same time: each may wait a moment for what is in flight."""
+    closing = [client.aclose() for client in providers if isinstance(client, OpenRouterClient | RunwareClient)]
+    await asyncio.gather(*closing)
 
 
 def _keep(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
@@ -172,10 +179,16 @@ def _recover(journal: SqliteJournal, manager: SessionManager, ledger: Ledger, ru
     )
     ledger.close_after_crash(journal.load_drawing_charges())
     for session in unfinished:
-        manager.restore(session)
+        manager.restore(dataclasses.replace(session, cost_usd=_spent_by(session.session_id, ledger)))
         runner.submit(session.session_id)
     if unfinished:
         log.info("unfinished sessions continue", extra={"sessions": len(unfinished)})
+
+
+def _spent_by(session_id: str, ledger: Ledger) -> float:
+    """What is settled: all that is committed but for what is still open."""
+    opened = (ledger.open_charge(charge_id) for charge_id in ledger.open_of(f"{session_id}:"))
+    return ledger.committed(session_id) - sum(charge.amount_usd for charge in opened if charge)
 
 
 async def _clean_up_now_and_then(studio: Studio) -> None:
@@ -183,8 +196,8 @@ async def _clean_up_now_and_then(studio: Studio) -> None:
         await asyncio.sleep(CLEAN_UP_SECONDS)
         try:
             removed = await studio.clean_up()
-        except StoryError as error:
-            log.error("clean-up failed", extra={"reason": error.code})
+        except (StoryError, OSError) as error:
+            log.error("clean-up failed", extra={"reason": type(error).__name__})
         else:
             if removed:
                 log.info("old sessions removed", extra={"sessions": removed})
