@@ -77,7 +77,9 @@ def look_of(name: str, appearance: str, story_seed: int) -> Look:
     skin = _said_skin(said) or rng.choice(SKINS)
     cloth = _said_colour(said, GARMENTS) or rng.choice([colour for colour in CLOTH if _apart(colour, skin)])
     hair = rng.choice(HAIRS[:3] if skin in SKINS[3:] else HAIRS[:-1])
-    second = _said_colour(said, {**HATS, **MARKS}) or rng.choice([other for other in CLOTH if _apart(other, cloth)])
+    second = _said_colour(said, {**HATS, **MARKS}) or rng.choice(
+        [other for other in CLOTH if _apart(other, cloth) and _apart(other, skin)]
+    )
     beard = age_only == "old" and not her and rng.random() < 0.8
     height = rng.uniform(0.92, 1.06)
     if age_only == "old":
@@ -180,13 +182,14 @@ def _arm(look: Look, *, far: bool, raised: bool) -> Cut:
 
 def _head(look: Look, y: float, r: float) -> Cut:
     cheek = mix(look.skin, "#e0584f", 0.38)
-    eye = "#241c22"
+    eye, white = "#241c22", r * (0.2 if look.skin in SKINS[3:] else 0.0)
     parts = [
         Part("M-2 -74L2 -74L3 -80L-3 -80Z", darker(look.skin, 0.12)),
         Part(dot(0, y, r), look.skin),
         Part(dot(r * 0.94, y + r * 0.16, r * 0.17), look.skin),
         Part(dot(r * 0.06, y + r * 0.38, r * 0.2) + dot(r * 0.74, y + r * 0.36, r * 0.17), cheek),
-        Part(dot(r * 0.16, y + r * 0.04, r * 0.115) + dot(r * 0.66, y + r * 0.04, r * 0.115), eye),
+        Part(dot(r * 0.16, y + r * 0.04, white) + dot(r * 0.66, y + r * 0.04, white), "#fbf4ea"),
+        Part(dot(r * 0.18, y + r * 0.04, r * 0.115) + dot(r * 0.68, y + r * 0.04, r * 0.115), eye),
         Part(
             f"M{r * 0.3:.1f} {y + r * 0.52:.1f}q{r * 0.16:.1f} {r * 0.14:.1f} {r * 0.32:.1f} 0",
             None,

@@ -119,7 +119,7 @@ def _populate(canvas: Canvas, stage: Stage, plan: Plan) -> None:
     for name, prop in props:
         if prop.where == "landmark":
             _landmark(canvas, stage, plan, name, prop, canvas.width * (0.5 + side * away))
-    if stage.floats == "boat":
+    if stage.floats == "boat" and (plan.cast or "boat" in plan.props):
         _afloat(canvas, stage, plan, [prop for _, prop in props if prop.where == "hand"])
         return
     held = [prop for _, prop in props if prop.where == "hand"]
@@ -134,6 +134,8 @@ def _populate(canvas: Canvas, stage: Stage, plan: Plan) -> None:
             )
             x, y = canvas.width * (0.5 + side * away), canvas.height * (stage.water or stage.feet - 0.04)
             _stand(canvas, prop, x, y, depth=0.03, scale=0.9)
+    if stage.floats == "boat":
+        return  # open water with nobody on it
     _things(canvas, stage, plan, standing, held[people:], side)
     alone = not standing and not held[people:] and not plan.extras
     _cast(canvas, stage, plan, held[:people], middle=0.5 - side * (0.06 if alone else 0.17), spread=0.5)
@@ -332,6 +334,9 @@ def _afloat(canvas: Canvas, stage: Stage, plan: Plan, held: list[Prop]) -> None:
     seats = Stage(stage.feet - 0.02, stage.back, floats="boat")
     middle, spread = x / canvas.width + 0.02, half * 1.25 / canvas.width
     _cast(canvas, seats, plan, held[: len(plan.cast)], middle=middle, spread=spread)
+    for kind in [kind for kind in plan.extras if kind not in BIRDS and kind not in ("fish", "whale")][:1]:
+        seat = x + half * (0.72 if len(plan.cast) < 3 else 0.84)
+        canvas.paste(figure(look_of(kind, kind, 0), Pose()), seat, y - 22 * s, s * SIZES[kind] * 0.9, flip=True)
     _hull(canvas, x, y, half, s)
     for i, rise in enumerate((0.07, 0.12)):
         wave, length = y + canvas.height * rise - 16, 86 + 30 * i

@@ -339,11 +339,11 @@ def castle(canvas: Canvas, setting: Setting) -> Stage:
     _outdoors(canvas, setting, 0.6)
     rng, w, h = _story(canvas, setting, "castle"), canvas.width, canvas.height
     _hills(canvas, rng, 0.5, ("#8fae8a", "#86a86a"))
-    middle, size = w * 0.5, min(w, h * 1.4) / 100
+    middle, size = w * 0.5, min(w / 76, h * 0.0094)
     base = h * 0.72
     lit: list[str] = []
-    for dx, width, high in ((-27, 11, 34), (27, 11, 36), (-14, 12, 46), (14, 12, 42), (0, 15, 58)):
-        tall = high * (0.9 + rng.random() * 0.2)
+    for dx, width, high in ((-28, 11, 30), (28, 11, 32), (-14, 12, 40), (14, 12, 37), (0, 14, 46)):
+        tall = high * (0.9 + rng.random() * 0.14)
         x, top = middle + dx * size, base - tall * size
         wall = canvas.light.tone("#b9aebb", 0.22)
         canvas.sheet(box(x - width / 2 * size, top, width * size, tall * size + 20), wall, 0.8)

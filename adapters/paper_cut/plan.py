@@ -16,6 +16,7 @@ from adapters.paper_cut.words import (
     COLOURS,
     INTERIORS,
     MOODS,
+    PEOPLE,
     PLACES,
     SIMILE,
     TIMES,
@@ -42,8 +43,12 @@ KINDS_OF: dict[str, tuple[str, ...]] = {  # places we can draw more closely than
     "sea": ("harbour", "beach", "underwater"), "river": ("lake", "swamp"), "forest": ("swamp",), "hills": ("swamp",),
     "town": ("harbour", "market"), "village": ("market",),
 }  # fmt: skip
+SOMEBODY = {
+    "her-child": "girl", "him-child": "boy", "her-old": "grandmother", "him-old": "grandfather",
+    "her-adult": "woman", "him-adult": "man",
+}  # fmt: skip
 SKY_BEINGS = frozenset({"star", "moon", "sun", "cloud"})  # people of the story only by name
-INDOORS = frozenset({"bed", "mirror", "chair"})
+INDOORS = frozenset({"bed", "mirror", "chair", "window"})
 OUTDOORS = frozenset(
     {name for name, prop in PROPS.items() if prop.where in ("landmark", "sky", "water")}
     | {"well", "fence", "car", "swing", "sign", "cart", "snowman", "skull", "rock", "bench"}
@@ -91,7 +96,8 @@ def plan_of(sketch: Sketch) -> Plan:
     text = SIMILE.sub(" ", _without_names(sketch.text[:READ_CHARS], sketch.figures))
     location = sketch.location or ""
     place = _place(sketch, location, text)
-    cast = tuple(look_of(name, appearance, sketch.story_seed) for name, appearance in sketch.figures[:MAX_CAST])
+    people = sketch.figures[:MAX_CAST] or tuple((who, "") for who in _anybody(text))
+    cast = tuple(look_of(name, appearance, sketch.story_seed) for name, appearance in people)
     scores = _scores(f"{location}\n{text}", location)
     props = _choice(scores, place)
     return Plan(
@@ -113,6 +119,11 @@ def _without_names(text: str, figures: tuple[tuple[str, str], ...]) -> str:
     """The text with the cast's names blanked: Rose is no flower, and the fox of the cast is drawn anyway."""
     names = {word for name, _ in figures for word in words_of(name)}
     return WORD.sub(lambda match: "Xx" if match.group().casefold() in names else match.group(), text) if names else text
+
+
+def _anybody(text: str) -> list[str]:
+    """When nobody has a name: the grandmother, the boy or the king the text speaks of."""
+    return [SOMEBODY[who] for who in things_in(PEOPLE, text) if who in SOMEBODY][:2]
 
 
 def _place(sketch: Sketch, location: str, text: str) -> str:

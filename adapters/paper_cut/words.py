@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 Table = Mapping[str, str]
 
@@ -72,10 +73,15 @@ def things_in(table: Table, text: str, *, names_too: bool = True) -> dict[str, l
             found.setdefault(thing, []).append(at)
         before = word
     if not low.isascii():
-        for word, thing in table.items():
-            if not PLAIN.match(word):
-                found.setdefault(thing, []).extend(m.start() for m in re.finditer(re.escape(word), low))
+        for match in _anywhere(tuple(word for word in table if not PLAIN.match(word))).finditer(low):
+            found.setdefault(table[match.group()], []).append(match.start())
     return {thing: sorted(at) for thing, at in sorted(found.items(), key=lambda item: min(item[1], default=0)) if at}
+
+
+@lru_cache(maxsize=16)
+def _anywhere(words: tuple[str, ...]) -> re.Pattern[str]:
+    """Words of scripts that put no spaces between them; the longer one wins: a train is no fire."""
+    return re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True))) or "(?!)")
 
 
 def _misleading(text: str, at: int, word: str, before: str, names_too: bool) -> bool:
@@ -83,14 +89,15 @@ def _misleading(text: str, at: int, word: str, before: str, names_too: bool) -> 
     if word in FALSE_FRIENDS and not (before in ARTICLES and word in HOMONYMS):
         return True
     inside = text[max(0, at - 2) : at].strip()[-1:].isalnum() or text[max(0, at - 2) : at].strip()[-1:] == ","
-    return not names_too and inside and text[at : at + 1].isupper()
+    named_so = word in PEOPLE_NAMED_LIKE_BIRDS or text[max(0, at - 9) : at].strip(" ").endswith(TITLES)
+    return not names_too and inside and named_so and text[at : at + 1].isupper()
 
 
 # --- Places, times, weather, moods -----------------------------------------------------------------------------
 
 PLACES = _table(
     sea="sea ocean wave waves mer océan mar océano море океан* meer ozean onde 海 大海 بحر समुद्र mare voyage sail* aboard deck",
-    beach="beach shore seashore coast sand dune* strand küste plage playa spiaggia praia пляж* берег* 海滩 浜 沙滩 شاطئ तट island insel île isla isola ilha остров* 岛 島 جزيرة",
+    beach="beach shore seashore coast sand dune* strand küste plage playa spiaggia praia пляж* берег* 海边 海岸 海滩 浜 沙滩 شاطئ तट island insel île isla isola ilha остров* 岛 島 جزيرة",
     harbour="harbour harbor port quay dock pier jetty wharf hafen puerto porto quai пристан* порт* 港 ميناء",
     river="river stream brook creek riverbank reeds ford fluss bach rivière fleuve ruisseau río arroyo fiume rio река реке реки реку ручей* 河 川 نهر नदी",
     lake="lake pond pool lagoon see teich lac étang lago estanque озеро озера пруд* 湖 池 بحيرة झील",
@@ -187,7 +194,7 @@ ANIMALS = _table(
     robot="robot android automaton roboter робот 机器人 ロボット روبوت",
     frog="frog toad frosch grenouille rana rã лягушка жаба 青蛙 カエル ضفدع मेंढक",
     fish="fish trout salmon carp fisch poisson pez pesce peixe рыба рыбка 鱼 魚 سمكة मछली",
-    whale="whale dolphin wal baleine ballena balena baleia кит дельфин 鲸 クジラ حوت",
+    whale="whale dolphin wal baleine ballena balena baleia кит дельфин 鲸 鲸鱼 クジラ حوت",
     ghost="ghost spirit phantom geist fantôme fantasma призрак привидение 鬼 幽霊 شبح भूत",
     turtle="turtle tortoise snail schildkröte tortue tortuga tartaruga черепаха 乌龟 亀 سلحفاة कछुआ",
     elephant="elephant elefant éléphant elefante слон 大象 象 فيل हाथी",
@@ -263,6 +270,23 @@ LIKELY_HIM = frozenset(
     "дима саша никита илья миша коля ваня петя archie charlie freddie ollie alfie jamie eddie willie robbie".split()
 )
 
+TITLES = (
+    "Captain",
+    "Mr",
+    "Mrs",
+    "Miss",
+    "Ms",
+    "Dr",
+    "Lady",
+    "Lord",
+    "Sir",
+    "Aunt",
+    "Uncle",
+    "Old",
+    "Mr.",
+    "Mrs.",
+    "Dr.",
+)
 PEOPLE_NAMED_LIKE_BIRDS = frozenset(
     "robin wren finch swallow drake leo crane heron colombe paloma raven jay martin".split()
 )
@@ -354,7 +378,7 @@ PROPS = _table(
     swing="swing schaukel balançoire columpio altalena balanço качел* 秋千 ブランコ",
     fountain="fountain springbrunnen fontaine fuente fontana fonte фонтан* 喷泉 噴水 نافورة फव्वारा",
     rock="rock boulder stone cairn stein fels rocher pierre roca piedra roccia pietra rocha pedra кам* скал* 石头 岩 石 صخرة पत्थर चट्टान",
-    island="island islet insel île isla isola ilha остров* 岛 島 جزيرة द्वीप",
+    island="小岛 island islet insel île isla isola ilha остров* 岛 島 جزيرة द्वीप",
     hourglass="hourglass sanduhr sablier песочн*",
     doll="doll puppet toy teddy puppe poupée muñeca bambola boneca кукл* игрушк* 娃娃 人形 دمية गुड़िया",
     wand="wand magic-wand staff zauberstab baguette varita bacchetta varinha жезл* посох* 魔杖 杖 عصا छड़ी",
