@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 import time
 
-from benchmarks.fake_providers import REPOSITORY, FakeProviders
+from benchmarks.fake_providers import FakeProviders
 from benchmarks.figures import Figure, median
 from benchmarks.load import Load, flat_out
-from benchmarks.service import Server, Service, ready
+from benchmarks.service import Server, Service, bare_app, ready
 from benchmarks.stories import story
 
 SCENES = 12
@@ -27,7 +27,7 @@ def _beside_a_bare_app(fake: FakeProviders, *, pairs: int, seconds: float) -> li
         path = f"/status/{_finished(service)}"
         same = service.folder / "body.json"
         same.write_bytes(service.client.get(path).content)
-        with Server(["-m", "benchmarks.bare_app"], _bare_environment(str(same))) as bare:
+        with bare_app(same) as bare:
             if bare.client.get(path).content != service.client.get(path).content:
                 raise RuntimeError("the bare app does not answer with the same bytes")
             _pair(service, bare, path, 0.5)  # both warm
@@ -46,10 +46,6 @@ def _pair(service: Service, bare: Server, path: str, seconds: float) -> tuple[fl
     return ours, flat_out(bare.port, path, seconds=seconds, connections=CONNECTIONS)
 
 
-def _bare_environment(body: str) -> dict[str, str]:
-    return {"BARE_BODY": body, "PYTHONPATH": str(REPOSITORY)}
-
-
 def _finished(service: Service) -> str:
     session_id = service.generate(story(1, SCENES), num_scenes=SCENES)
     state = service.wait(session_id)
@@ -59,18 +55,21 @@ def _finished(service: Service) -> str:
 
 
 def _busy(fake: FakeProviders) -> list[Figure]:
-    """Forty sessions of twelve scenes on their way while one is read at a steady rate."""
+    """Forty sessions of twelve scenes on their way while one is read at a steady rate, and a bare app beside it."""
     fake.control(text_ms=400, image_ms=1500, spread=0.3)
-    with Service(fake, image_concurrency=32, text_concurrency=16) as service:
+    with Service(fake, image_concurrency=32, text_concurrency=16) as service, bare_app() as bare:
         began = time.perf_counter()
         ids = [service.generate(story(200 + n, SCENES), num_scenes=SCENES) for n in range(BUSY_SESSIONS)]
-        with Load(service.port, f"/status/{ids[-1]}", rate=STATUS_RATE, connections=8) as load:
+        asked = Load(service.port, f"/status/{ids[-1]}", rate=STATUS_RATE, connections=8)
+        beside = Load(bare.port, "/status/any", rate=STATUS_RATE, connections=8)
+        with asked, beside:
             states = service.wait_all(ids, patience=300)
         lasted = time.perf_counter() - began
     drawn = sum(ready(state) for state in states)
     if drawn != BUSY_SESSIONS * SCENES:
         raise RuntimeError(f"only {drawn} of {BUSY_SESSIONS * SCENES} pictures while busy")
     note = (
-        f"p50 {load.result['p50_ms']:.1f}, slowest {load.result['max_ms']:.0f} ms; {drawn} pictures in {lasted:.0f} s"
+        f"p50 {asked.result['p50_ms']:.1f}, slowest {asked.result['max_ms']:.0f} ms; {drawn} pictures in {lasted:.0f} s"
     )
-    return [Figure("reading", "/status p99 while 40 sessions draw", load.result["p99_ms"], "ms", limit=50.0, note=note)]
+    p99, bare_p99 = asked.result["p99_ms"], beside.result["p99_ms"]
+    return [Figure("reading", "/status p99, 40 sessions drawing", p99, "ms", limit=50.0, reference=bare_p99, note=note)]

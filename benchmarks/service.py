@@ -148,6 +148,12 @@ class Service(Server):
         return [self.wait(session_id, patience=max(1.0, until - time.monotonic())) for session_id in session_ids]
 
 
+def bare_app(body: Path | None = None) -> Server:
+    """The bare FastAPI app; its `/status/{id}` answers with the bytes of that file."""
+    environment = {"PYTHONPATH": str(REPOSITORY)} | ({} if body is None else {"BARE_BODY": str(body)})
+    return Server(["-m", "benchmarks.bare_app"], environment)
+
+
 def ready(state: Json) -> int:
     """How many scenes of a session have their picture."""
     return sum(1 for scene in state["scenes"] if scene["status"] == "ready" and scene["image_url"])

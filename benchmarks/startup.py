@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.fake_providers import REPOSITORY, FakeProviders
+from benchmarks.fake_providers import FakeProviders
 from benchmarks.figures import Figure, median
-from benchmarks.service import Server, Service
+from benchmarks.service import Server, Service, bare_app
 from benchmarks.stories import story
 
 OLD_SESSIONS = 1000
@@ -18,12 +18,12 @@ AT_ONCE = 90  # sessions under way while the old ones are made, below MAX_SESSIO
 
 def measure(*, quick: bool = False) -> list[Figure]:
     runs = 3 if quick else 9
-    empty, bare = _alternate(Service, _bare, runs)
+    empty, bare = _alternate(Service, bare_app, runs)
     figures = _figures("start, nothing on disk", empty, bare)
     with tempfile.TemporaryDirectory(prefix="story-bench-") as name:
         folder = Path(name)
         _fill(folder)
-        full, bare = _alternate(lambda: Service(folder=folder), _bare, runs)
+        full, bare = _alternate(lambda: Service(folder=folder), bare_app, runs)
     return figures + _figures("start, 1,000 finished sessions", full, bare)
 
 
@@ -33,10 +33,6 @@ def _figures(what: str, ours: list[float], bare: list[float]) -> list[Figure]:
         median("startup", what, ours, "s", limit=1.5, reference=statistics.median(bare)),
         median("startup", "… against the bare app", ratios, "×", limit=2.0),
     ]
-
-
-def _bare() -> Server:
-    return Server(["-m", "benchmarks.bare_app"], {"PYTHONPATH": str(REPOSITORY)})
 
 
 def _alternate(ours: Callable[[], Server], bare: Callable[[], Server], runs: int) -> tuple[list[float], list[float]]:
