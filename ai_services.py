@@ -200,12 +200,13 @@ class _TextFacts:
     completion_usd: float | None = None
     request_usd: float = 0.0
     effort: str | None = None  # sent when reasoning cannot be switched off
+    reasons: bool = False  # unasked, so that it needs a larger output limit
     name: str = ""
 
 
 def _text_facts(dollars_in: float, dollars_out: float, *more: str, effort: str | None = None) -> _TextFacts:
     parameters = frozenset({"structured_outputs", "response_format", "max_tokens", *more})
-    return _TextFacts(parameters, dollars_in / 1e6, dollars_out / 1e6, effort=effort)
+    return _TextFacts(parameters, dollars_in / 1e6, dollars_out / 1e6, effort=effort, reasons=effort is not None)
 
 
 # Used until GET /models has answered; USD per million tokens in and out.
@@ -441,8 +442,7 @@ class _Question:
 
 
 def _output_limit(request: TextRequest, facts: _TextFacts) -> int:
-    reasons = facts.effort is not None or "reasoning" in facts.parameters
-    return request.max_tokens + (REASONING_TOKENS if reasons else 0)
+    return request.max_tokens + (REASONING_TOKENS if facts.reasons else 0)
 
 
 def _optional_parameters(request: TextRequest, facts: _TextFacts) -> dict[str, Any]:
@@ -487,12 +487,15 @@ def _facts_of(entry: dict[str, Any]) -> _TextFacts:
     names = frozenset(name for name in parameters if isinstance(name, str)) if isinstance(parameters, list) else None
     pricing = _mapping(entry.get("pricing"))
     name = entry.get("name")
+    effort = _least_effort(entry)
+    default_effort = _mapping(entry.get("reasoning")).get("default_effort")
     return _TextFacts(
         parameters=names or _UNKNOWN_TEXT_MODEL.parameters,
         prompt_usd=_price(pricing.get("prompt")),
         completion_usd=_price(pricing.get("completion")),
         request_usd=_price(pricing.get("request")) or 0.0,
-        effort=_least_effort(entry),
+        effort=effort,
+        reasons=effort is not None or default_effort not in (None, "none"),
         name=_clean(name, 120) if isinstance(name, str) else "",
     )
 
@@ -1827,7 +1830,8 @@ class _Line:
             raise self._lost("did not answer in time", "timeout") from error
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:
             raise self._lost("broke off its answer", "lost") from error
-        return _Reply(response.status_code, body, _retry_after(response.headers.get("retry-after")))
+        status = 200 if response.is_success else response.status_code  # one kind of success is enough
+        return _Reply(status, body, _retry_after(response.headers.get("retry-after")))
 
     async def with_retries(self, job: Callable[[], Awaitable[T]], *, attempts: int, deadline: float) -> T:
         """Up to `attempts` tries with full jitter, `Retry-After` first; what is raised is ours."""

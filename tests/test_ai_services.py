@@ -403,6 +403,21 @@ async def test_the_list_of_models_decides_what_is_sent(writer: OpenRouterClient,
     assert body["max_completion_tokens"] > 500, "reasoning spends the output limit"
 
 
+async def test_the_body_stays_the_same_when_the_list_says_what_we_knew(
+    writer: OpenRouterClient, web: respx.MockRouter
+) -> None:
+    parameters = ["structured_outputs", "response_format", "max_tokens", "temperature", "seed", "reasoning", "tools"]
+    known = listed("google/gemini-3.1-flash-lite", parameters, reasoning={"mandatory": False})
+    web.get(MODELS).respond(json={"data": [known]})
+    route = web.post(CHAT).respond(json=completion())
+
+    await writer.answer(question(), Purse())
+    await writer.refresh_models()
+    await writer.answer(question(), Purse())
+
+    assert route.calls[0].request.content == route.calls[1].request.content, "a restart may hit the cache too"
+
+
 async def test_a_model_without_structured_outputs_gets_the_schema_in_words(
     writer: OpenRouterClient, web: respx.MockRouter
 ) -> None:
