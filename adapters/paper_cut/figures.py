@@ -182,13 +182,13 @@ def _arm(look: Look, *, far: bool, raised: bool) -> Cut:
 
 def _head(look: Look, y: float, r: float) -> Cut:
     cheek = mix(look.skin, "#e0584f", 0.38)
-    eye, white = "#241c22", r * (0.2 if look.skin in SKINS[3:] else 0.0)
+    eye, white = "#241c22", r * (0.165 if look.skin in SKINS[3:] else 0.0)
     parts = [
         Part("M-2 -74L2 -74L3 -80L-3 -80Z", darker(look.skin, 0.12)),
         Part(dot(0, y, r), look.skin),
         Part(dot(r * 0.94, y + r * 0.16, r * 0.17), look.skin),
         Part(dot(r * 0.06, y + r * 0.38, r * 0.2) + dot(r * 0.74, y + r * 0.36, r * 0.17), cheek),
-        Part(dot(r * 0.16, y + r * 0.04, white) + dot(r * 0.66, y + r * 0.04, white), "#fbf4ea"),
+        Part(dot(r * 0.16, y + r * 0.04, white) + dot(r * 0.66, y + r * 0.04, white), lighter(look.skin, 0.7)),
         Part(dot(r * 0.18, y + r * 0.04, r * 0.115) + dot(r * 0.68, y + r * 0.04, r * 0.115), eye),
         Part(
             f"M{r * 0.3:.1f} {y + r * 0.52:.1f}q{r * 0.16:.1f} {r * 0.14:.1f} {r * 0.32:.1f} 0",
@@ -338,7 +338,7 @@ def _mark(look: Look) -> Cut:
 # --- Animals and other beings ----------------------------------------------------------------------------------
 
 
-def _canine(body: str, belly: str, *, tail: str, ears: str, muzzle: float, height: float, mane: str = "") -> Cut:
+def _canine(body: str, belly: str, *, tail: str, ears: str, muzzle: float, mane: str = "") -> Cut:
     """Fox, dog, cat, wolf, lion: one build, told apart by ears, tail and muzzle; about 60 units high."""
     dark = darker(body, 0.45)
     tails = {
@@ -361,7 +361,6 @@ def _canine(body: str, belly: str, *, tail: str, ears: str, muzzle: float, heigh
         Part(dot(35.500 + muzzle, -51, 3), "#241c22"),
         Part(dot(27, -57, 2.2) + dot(37, -58, 2.0), "#241c22"),
     )
-    del height
     return (
         *tails[tail],
         Part(legs, None, dark if tail == "bushy" else body, 7.5),
@@ -640,11 +639,11 @@ def _with_collar(look: Look, cut: Cut) -> Cut:
 
 
 BEASTS = {
-    "fox": lambda k: _with_collar(k, _canine(_fur(k, "#d9682a", "#c9562a"), "#fbeedb", tail="bushy", ears="pointed", muzzle=15, height=1)),
-    "wolf": lambda k: _with_collar(k, _canine(_fur(k, "#6f7784", "#59606e"), "#dfe0dd", tail="bushy", ears="pointed", muzzle=14, height=1)),
-    "dog": lambda k: _with_collar(k, _canine(_fur(k, "#b07a42", "#8a5a3c", "#d9b27c"), "#f3e3c8", tail="short", ears="floppy", muzzle=11, height=1)),
-    "cat": lambda k: _with_collar(k, _canine(_fur(k, "#3a3440", "#e0923f", "#9a938c"), "#f5ece0", tail="thin", ears="pointed", muzzle=4, height=1)),
-    "lion": lambda k: _canine(_fur(k, "#dca64a"), "#f6e3b8", tail="tuft", ears="round", muzzle=8, height=1, mane="#9c5a24"),
+    "fox": lambda k: _with_collar(k, _canine(_fur(k, "#d9682a", "#c9562a"), "#fbeedb", tail="bushy", ears="pointed", muzzle=15)),
+    "wolf": lambda k: _with_collar(k, _canine(_fur(k, "#6f7784", "#59606e"), "#dfe0dd", tail="bushy", ears="pointed", muzzle=14)),
+    "dog": lambda k: _with_collar(k, _canine(_fur(k, "#b07a42", "#8a5a3c", "#d9b27c"), "#f3e3c8", tail="short", ears="floppy", muzzle=11)),
+    "cat": lambda k: _with_collar(k, _canine(_fur(k, "#3a3440", "#e0923f", "#9a938c"), "#f5ece0", tail="thin", ears="pointed", muzzle=4)),
+    "lion": lambda k: _canine(_fur(k, "#dca64a"), "#f6e3b8", tail="tuft", ears="round", muzzle=8, mane="#9c5a24"),
     "horse": lambda k: _hoofed(_fur(k, "#8a5434", "#b98a5a", "#e6dccb", "#4b3a35"), mane="#33241f"),
     "donkey": lambda k: _hoofed(_fur(k, "#8d8580"), mane="#3b3433"),
     "unicorn": lambda k: _hoofed(_fur(k, "#f6f0f4"), mane=k.cloth, horns="one"),
