@@ -8,6 +8,8 @@ python -m benchmarks.run --quick --json figures.json
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import sys
 import traceback
 from collections.abc import Callable
@@ -37,6 +39,8 @@ def main() -> int:
         parser.error(f"there is no bar {', '.join(sorted(unknown))}")
     figures, broken = _measure(options.bars or list(BARS), quick=options.quick)
     print(table(figures))
+    load = " ".join(f"{load:.1f}" for load in os.getloadavg())
+    print(f"\nPython {platform.python_version()}, {os.cpu_count()} cores, load at the end {load}")
     if options.json:
         options.json.write_text(as_json(figures), encoding="utf-8")
     return 1 if broken or any(figure.reached is False for figure in figures) else 0
