@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -10,6 +11,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 VERSION = "0.1.0"
 ENV_EXAMPLE = Path(__file__).with_name(".env.example")
+
+ORIGIN = re.compile(r"https?://[^\s/?#@]+")
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
@@ -48,7 +51,7 @@ class Settings(BaseSettings):
 
     max_sessions: int = Field(default=100, ge=1)
     session_cleanup_hours: float = Field(default=24, gt=0)
-    rate_limit: str = "60/minute"
+    rate_limit: str = Field(default="60/minute", pattern=r"^[1-9]\d{0,8}/(second|minute|hour|day)$")
     api_keys: Annotated[dict[str, SecretStr], NoDecode] = Field(default={}, repr=False)
     admin_api_key: SecretStr | None = None
     signing_key: SecretStr | None = None
@@ -76,6 +79,22 @@ class Settings(BaseSettings):
             if isinstance(value, str)
             else value
         )
+
+    @field_validator("cors_origins", "image_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """An origin is compared exactly, so one that no browser sends would silently never match."""
+        for origin in origins:
+            if origin != "*" and not ORIGIN.fullmatch(origin):
+                raise ValueError("write each origin as https://example.com, with its port and without a path")
+        return origins
+
+    @field_validator("openrouter_base_url", "runware_base_url")
+    @classmethod
+    def _address(cls, address: str) -> str:
+        if not address.startswith(("http://", "https://")):
+            raise ValueError("write an address that begins with https:// (or http://)")
+        return address.rstrip("/")
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -143,7 +162,11 @@ def load_settings() -> Settings:
         first = error.errors(include_input=False, include_url=False)[0]
         name = str(first["loc"][0]).upper() if first["loc"] else ""
         message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "string_pattern_mismatch":
+            message = f"write it like {Settings.model_fields[name.lower()].default}"
         raise ConfigurationError(f"{name}: {message}." if name else f"{message[0].upper()}{message[1:]}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(".env: the file cannot be read as UTF-8 text.") from error
 
 
 def parse_api_keys(value: str) -> dict[str, str]:

@@ -9,23 +9,24 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import uvicorn
-from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import SecretStr, ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Receive, Scope, Send
 
 from adapters.logs import set_up_logs
 from adapters.metrics import CONTENT_TYPE, Metrics
-from adapters.middleware import BodyLimit, PageFiles, RequestContext
+from adapters.middleware import BodyLimit, Crashes, Origins, PageFiles, RequestContext
+from adapters.openapi import describe
 from adapters.rate_limit import RateLimit
 from adapters.wiring import claim, open_studio
 from business_logic import Studio
@@ -80,10 +81,15 @@ log = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
 STATIC = Path(__file__).with_name("static")
-EXPOSED = ["ETag", "Location", "Retry-After", "X-Request-ID"]
 NO_STORE = "no-store"
 PICTURE_CACHE = "private, max-age=31536000, immutable"
 LOCAL = "local"
+SUMMARY = "Turns a story or script into pictures."
+DESCRIPTION = """
+Post a story to `/generate`, watch `/status/{session_id}` (or `/events/{session_id}`), look at each picture the moment
+it exists, `/approve` what you like and take it away with `/download`. Without keys for the providers the pictures are
+offline drafts. Every error is an RFC 9457 problem document with a `code`, `retryable` and a `request_id`.
+"""
 
 # The one table from error to status; a class that is not here has the status of the nearest class above it.
 STATUS: Mapping[type[StoryError], int] = {
@@ -121,19 +127,28 @@ TITLES = {
     409: "Conflict",
     412: "Precondition failed",
     413: "Body too large",
+    415: "Unsupported media type",
     422: "Invalid request",
     429: "Too many requests",
     500: "Internal error",
     502: "Provider error",
     503: "Service unavailable",
 }
-CODES = {400: "bad_request", 405: "method_not_allowed", 408: "body_timeout", 413: "body_too_large", 404: "not_found"}
+CODES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "body_timeout",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
 SENTENCES = {
     400: "The request cannot be read.",
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
     408: "The request body did not arrive in time.",
     413: "The request body is larger than this service accepts.",
+    415: "Send the body as JSON, with Content-Type: application/json.",
 }
 
 
@@ -207,8 +222,8 @@ def _digest(key: str) -> bytes:
 TheStudio = Annotated[Studio, Depends(studio_of)]
 Caller = Annotated[str, Depends(caller_of)]
 PayingCaller = Annotated[str, Depends(paying_caller)]
-IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", max_length=200)]
-IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=200)]
+IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", description="The ETag of the answer you have.")]
+IfMatch = Annotated[str | None, Header(alias="If-Match", description="The ETag of the scene you have read.")]
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -223,7 +238,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-COMMON = (400, 401, 408, 413, 422)
+COMMON = (400, 401, 408, 413, 415, 422)  # what any call with a body can end in
 
 
 # --- Where a session stands ------------------------------------------------------------------------------------
@@ -261,7 +276,7 @@ async def status(
 ) -> Response:
     """Where a session stands. With `If-None-Match` 304 when nothing changed; with `wait` the answer waits for it."""
     studio, caller = await studio_of(request), await caller_of(request)
-    seen = version_in(if_none_match)
+    seen = max(versions_in(if_none_match), default=None)
     page = await studio.status(caller, session_id, seen=seen, wait=wait)
     headers = {"ETag": f'"{page.version}"', "Cache-Control": "no-cache"}
     if page.version == seen:
@@ -284,6 +299,11 @@ async def generate(
 ) -> Accepted:
     """Start drawing a story. The same Idempotency-Key with the same body gives the first session again."""
     accepted = await studio.generate(caller, body, idempotency_key)
+    return follow(response, accepted)
+
+
+def follow(response: Response, accepted: Accepted) -> Accepted:
+    """The answer to work that was begun; `Location` says where to watch it."""
     response.headers["Location"] = f"/status/{accepted.session_id}"
     return accepted
 
@@ -313,21 +333,21 @@ async def events(
 
 
 @stories.post("/continue", status_code=202, responses=problems(*COMMON, 404, 429, 503))
-async def continue_(body: ContinueRequest, studio: TheStudio, caller: PayingCaller) -> Accepted:
+async def continue_(body: ContinueRequest, response: Response, studio: TheStudio, caller: PayingCaller) -> Accepted:
     """Do what is missing, failed or stale; may be repeated."""
-    return await studio.continue_(caller, body)
+    return follow(response, await studio.continue_(caller, body))
 
 
 @stories.post("/cancel", status_code=202, responses=problems(*COMMON, 404, 503))
-async def cancel(body: CancelRequest, studio: TheStudio, caller: Caller) -> Accepted:
+async def cancel(body: CancelRequest, response: Response, studio: TheStudio, caller: Caller) -> Accepted:
     """Stop before the next call; what is done, and what is under way, is kept. May be repeated."""
-    return await studio.cancel(caller, body.session_id)
+    return follow(response, await studio.cancel(caller, body.session_id))
 
 
 @stories.post("/regenerate", status_code=202, responses=problems(*COMMON, 404, 409, 429, 503))
-async def regenerate(body: RegenerateRequest, studio: TheStudio, caller: PayingCaller) -> Accepted:
+async def regenerate(body: RegenerateRequest, response: Response, studio: TheStudio, caller: PayingCaller) -> Accepted:
     """Draw one scene again; the earlier picture stays as a version."""
-    return await studio.regenerate(caller, body)
+    return follow(response, await studio.regenerate(caller, body))
 
 
 @stories.delete("/sessions/{session_id}", status_code=204, responses=problems(401, 404, 422, 503))
@@ -383,13 +403,25 @@ DOWNLOAD_BODY = {
 }
 
 
+def is_json(media_type: str) -> bool:
+    """Whether a body of that type is read as JSON."""
+    return media_type.startswith("application/") and media_type.endswith(("/json", "+json"))
+
+
+def media_type_of(request: Request) -> str:
+    """The media type of the body, without its parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 async def download_request(request: Request) -> DownloadRequest:
     """The body of a download, from JSON or from a form; raises `RequestValidationError`."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type_of(request)
     try:
         if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
             async with request.form(max_files=0, max_fields=10, max_part_size=10_000) as form:
                 return DownloadRequest.model_validate(dict(form))
+        if not is_json(kind):
+            raise HTTPException(415)
         return DownloadRequest.model_validate_json(await request.body())
     except ValidationError as error:
         raise RequestValidationError(error.errors(include_input=False, include_context=False)) from error
@@ -414,19 +446,27 @@ async def download(
 @results.get(
     "/images/{session_id}/{file}",
     response_class=FileResponse,
-    responses={200: {"content": {"image/jpeg": {}, "image/png": {}, "image/webp": {}}}, **problems(401, 404, 422)},
+    responses={
+        200: {"content": {"image/jpeg": {}, "image/png": {}, "image/webp": {}}},
+        304: {"description": "You have it: a picture never changes under its name."},
+        **problems(401, 404, 422),
+    },
 )
 async def image(
     session_id: str,
     file: str,
     request: Request,
     studio: TheStudio,
-    sig: Annotated[str | None, Query(max_length=64)] = None,
-) -> FileResponse:
+    sig: Annotated[str | None, Query(max_length=64, description="The signature in `image_url`.")] = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
     """A picture, for its owner or for whoever has its signed address."""
     owner = None if sig else await caller_of(request)
     path = await studio.picture(owner, session_id, file, sig)
-    return FileResponse(path, headers={"Cache-Control": PICTURE_CACHE})
+    headers = {"Cache-Control": PICTURE_CACHE, "ETag": f'"{path.name}"'}
+    if if_none_match and headers["ETag"] in if_none_match:
+        return Response(status_code=304, headers=headers)
+    return FileResponse(path, headers=headers)
 
 
 @results.get("/projects", responses=problems(401, 422))
@@ -547,21 +587,33 @@ async def http_error(request: Request, error: Exception) -> JSONResponse:
     """Starlette's and FastAPI's own refusals: unknown addresses, methods, unreadable and too large bodies."""
     assert isinstance(error, StarletteHTTPException)  # noqa: S101 (registered for this class alone)
     status = error.status_code
-    allowed = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    headers = {"Allow": allowed_methods(request)} if status == 405 else {}
+    if status in (408, 413):
+        headers["Connection"] = "close"  # the rest of the body is not read
     return problem(
         request,
         status,
         code=CODES.get(status, "http_error"),
         detail=SENTENCES.get(status, "The request cannot be done."),
         retryable=status == 408,
-        headers=allowed | ({"Connection": "close"} if status in (408, 413) else {}),
+        headers=headers,
     )
+
+
+def allowed_methods(request: Request) -> str:
+    """Every method this address takes, for `Allow`: a path may have a route for each, and the page's files none."""
+    path = request.scope["path"]
+    routes = (route for route in request.app.routes if isinstance(route, APIRoute) and route.path_regex.match(path))
+    methods = {method for route in routes for method in route.methods or ()} or {"GET"}
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
 
 async def invalid_request(request: Request, error: Exception) -> JSONResponse:
     """What does not fit the interface: where and how, never what was sent (it may be a story, or not be encodable)."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for this class alone)
     found = error.errors()[:20]
+    if found[0]["type"] == "model_attributes_type" and not is_json(media_type_of(request)):
+        return await http_error(request, HTTPException(415))
     errors = [{"loc": location(item["loc"]), "type": str(item["type"])} for item in found]
     where = ", ".join(dict.fromkeys(item["loc"] for item in errors))
     if all(item["type"] == "json_invalid" for item in errors):
@@ -591,23 +643,31 @@ async def crashed(scope: Scope, receive: Receive, send: Send) -> None:
     await answer(scope, receive, send)
 
 
+async def preflight_refused(scope: Scope, receive: Receive, send: Send) -> None:
+    """What a browser is told about a page whose origin, or method, is not allowed here."""
+    detail = "This origin or method is not allowed here; see CORS_ORIGINS."
+    answer = problem(Request(scope), 400, code="cors_refused", detail=detail)
+    await answer(scope, receive, send)
+
+
 # --- Small helpers of the edge ---------------------------------------------------------------------------------
 
 
-def version_in(etag: str | None) -> int | None:
-    """The session version an ETag names, None when it names none of ours."""
-    digits = (etag or "").strip().removeprefix("W/").strip('"')
-    return int(digits) if digits.isdecimal() and len(digits) < 16 else None
+def versions_in(etags: str | None) -> list[int]:
+    """The versions that a list of ETags names; tags that are not ours are left out."""
+    tags = etags.split(",") if etags else []
+    digits = (tag.strip().removeprefix("W/").strip('"') for tag in tags)
+    return [int(version) for version in digits if version.isdecimal() and len(version) < 16]
 
 
 def expected_version(if_match: str | None) -> int | None:
     """The version `If-Match` asks for, None for no header or `*`; raises `VersionMismatch` for another's ETag."""
     if if_match is None or if_match.strip() == "*":
         return None
-    version = version_in(if_match)
-    if version is None:
+    versions = versions_in(if_match)
+    if len(versions) != 1:
         raise VersionMismatch
-    return version
+    return versions[0]
 
 
 def disposition(filename: str) -> str:
@@ -642,14 +702,17 @@ def create_app(
     app = FastAPI(
         title="Story to Image Generator",
         version=VERSION,
-        summary="Turns a story or script into pictures.",
+        summary=SUMMARY,
         lifespan=lifespan,
+        description=DESCRIPTION,
         routes=[*states.routes, *stories.routes, *results.routes, *service.routes],
         redirect_slashes=False,
         docs_url="/docs" if docs else None,
         redoc_url=None,
         openapi_url="/openapi.json" if docs else None,
     )
+    if docs:
+        app.openapi = partial(describe, app, with_keys=bool(chosen.api_keys))  # type: ignore[method-assign]
     app.state.settings = chosen
     app.state.studio = studio
     app.state.metrics = counted
@@ -671,21 +734,23 @@ def _surround(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """The middleware, innermost first."""
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(PageFiles)
+    app.add_middleware(Crashes, answer=crashed)
     if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(settings.cors_origins),
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["*"],
-            expose_headers=EXPOSED,
-        )
-    app.add_middleware(RequestContext, count=metrics.request, crashed=crashed)
+        app.add_middleware(Origins, origins=settings.cors_origins, refused=preflight_refused)
+    app.add_middleware(RequestContext, count=metrics.request)
+
+
+def application() -> FastAPI:
+    """The application by the environment's settings, with the log set up: what `uvicorn main:app` and reloads take."""
+    settings = load_settings()
+    set_up_logs(level=settings.log_level, json_lines=settings.environment != "development")
+    return create_app(settings)
 
 
 def __getattr__(name: str) -> FastAPI:
     """`uvicorn main:app` works too: the application is made when it is asked for, not when this file is read."""
     if name == "app":
-        return create_app()
+        return application()
     raise AttributeError(name)
 
 
@@ -709,7 +774,7 @@ def main() -> int:
 def serve(settings: Settings, *, reload: bool) -> None:
     """Run uvicorn as the measurements in docs/main.md say."""
     uvicorn.run(
-        "main:create_app" if reload else create_app(settings),
+        "main:application" if reload else create_app(settings),
         factory=reload,
         reload=reload,
         host=settings.host,

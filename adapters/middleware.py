@@ -7,10 +7,11 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,6 +22,8 @@ log = logging.getLogger("http")
 Count = Callable[[str, str, int, float], None]
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT"})  # callers may make up others
+EXPOSED = ("ETag", "Location", "Retry-After", "X-Request-ID")
 BODY_SECONDS = 15.0  # a body that takes longer is cut off
 
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -31,7 +34,7 @@ PAGE_POLICY = (
 DOCS_POLICY = (  # FastAPI's documentation page loads its scripts from a CDN and starts them inline
     "default-src 'none'; script-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; "
     "style-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; img-src 'self' data: https://fastapi.tiangolo.com; "
-    "connect-src 'self' https://cdn.jsdelivr.net; worker-src blob:; base-uri 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; worker-src blob:; base-uri 'none'; frame-ancestors 'none'"
 )
 DOCS_PATH = "/docs"
 STREAMS = "/events/"
@@ -54,16 +57,14 @@ DOCS_HEADERS = _security_headers(DOCS_POLICY, *OF_PAGES)
 
 
 class RequestContext:
-    """Gives each request an id, writes its line in the log, counts it, and answers a crash as a problem document.
+    """Gives each request an id and each answer its security headers, writes a line in the log and counts it.
 
-    Starlette's own handler for crashes stands outside all middleware, where the id is lost; so the crash is answered
-    here. `HEAD` is answered as `GET` without the body, but for streams, which have no end to wait for.
+    `HEAD` is answered as `GET` without the body, but for streams, which have no end to wait for.
     """
 
-    def __init__(self, app: ASGIApp, *, count: Count, crashed: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, count: Count) -> None:
         self._app = app
         self._count = count
-        self._crashed = crashed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -95,18 +96,63 @@ class RequestContext:
 
         try:
             await self._app(scope, receive, send_with_headers)
-        except Exception:
-            log.exception("request crashed", extra={"method": method, "route": _route(scope)})
-            if status:
-                raise
-            await self._crashed(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - began
             route = _route(scope)
-            self._count(method, route, status, seconds)
+            self._count(method if method in METHODS else "OTHER", route, status, seconds)
             if log.isEnabledFor(logging.INFO):
                 fields = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 2)}
                 log.info("request", extra=fields | {"session_id": _session(scope)})
+
+
+class Crashes:
+    """Answers what nobody expected: Starlette's own handler stands outside all middleware, where the request id and
+    the headers for other origins are lost."""
+
+    def __init__(self, app: ASGIApp, *, answer: ASGIApp) -> None:
+        self._app = app
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def noticing(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noticing)
+        except Exception:
+            if scope["type"] != "http":
+                raise
+            log.exception("request crashed", extra={"method": scope["method"], "route": _route(scope)})
+            if started:
+                raise
+            await self._answer(scope, receive, send)
+
+
+class Origins(CORSMiddleware):
+    """Lets pages of these origins (`*`: of every origin) call the service; never with cookies, it knows none."""
+
+    def __init__(self, app: ASGIApp, *, origins: Sequence[str], refused: ASGIApp) -> None:
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_methods=("GET", "HEAD", "POST", "PATCH", "DELETE"),
+            allow_headers=("*",),
+            expose_headers=EXPOSED,
+        )
+        self._refused = refused
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "OPTIONS":
+            headers = Headers(scope=scope)
+            if "origin" in headers and "access-control-request-method" in headers:
+                answer = self.preflight_response(headers)
+                await (answer if answer.status_code == 200 else self._refused)(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
 
 
 class PageFiles:

@@ -1,0 +1,379 @@
+"""Completes the OpenAPI document: a summary and examples for every call, and the keys it may be called with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from models import STORY_EXAMPLE
+
+Json = dict[str, Any]
+
+PROBLEM = "application/problem+json"
+SESSION = "5f0c2a8e9d7b4c13a6e1f08b2d94c7aa"
+SCENE_ID = "1b7f03c9d2e4"
+FILE = f"{SCENE_ID}-v1-9c56cc51.jpg"
+SIGNATURE = "0d4f6a1b8c2e3f5a7b9c1d2e3f4a5b6c"
+EARLIER, LATER = "2026-03-01T09:00:00Z", "2026-03-01T09:00:09Z"
+
+
+def describe(app: FastAPI, *, with_keys: bool) -> Json:
+    """The document FastAPI makes from the routes, completed once; `with_keys`: calls need one of `API_KEYS`."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            description=app.description,
+            routes=app.routes,
+        )
+        document["components"]["securitySchemes"] = {
+            "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            "Bearer": {"type": "http", "scheme": "bearer"},
+        }
+        document["security"] = [{"ApiKey": []}, {"Bearer": []}, *([] if with_keys else [{}])]
+        for path, method, operation in operations(document):
+            _complete(operation, path, method)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
+    """Every operation of an OpenAPI document with its path and method."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def _complete(operation: Json, path: str, method: str) -> None:
+    operation["summary"] = re.split(r"[.;] ", operation["description"])[0].rstrip(".")
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] in PARAMETERS:
+            parameter["example"] = PARAMETERS[parameter["name"]]
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        content["examples"] = BODIES[path]
+    for status, response in operation["responses"].items():
+        if PROBLEM in response.get("content", {}):
+            response["content"] = {PROBLEM: response["content"][PROBLEM]}  # FastAPI adds the type of a success
+        for media_type, content in response.get("content", {}).items():
+            example = _problem(int(status), response) if media_type == PROBLEM else ANSWERS.get((method, path))
+            if example is not None:
+                content["example"] = example
+
+
+def _problem(status: int, response: Json) -> Json:
+    code, detail = PROBLEMS[status]
+    return {
+        "type": "about:blank",
+        "title": response["description"],
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "retryable": status in (408, 409, 429, 503),
+        "request_id": "8f14e45fceea467f9ad9f2d1b0f0c4d1",
+    }
+
+
+def _example(summary: str, value: Json, *, status: int | None = None) -> Json:
+    """One example body; `status` is there when it shows a refusal."""
+    return {"summary": summary, "value": value} | ({"x-status": status} if status else {})
+
+
+PARAMETERS: Json = {
+    "session_id": SESSION,
+    "project_id": SESSION,
+    "number": 0,
+    "file": FILE,
+    "wait": 20,
+    "sig": SIGNATURE,
+    "limit": 20,
+    "after": f"2026-03-01T09:00:09+00:00_{SESSION}",
+    "Idempotency-Key": "3c6d1b52-paper-boat",
+    "If-None-Match": '"7"',
+    "If-Match": '"7"',
+    "Last-Event-ID": "7",
+}
+
+STORIES: Json = {
+    "story": _example("A story", {"story_text": STORY_EXAMPLE}),
+    "cartoon": _example(
+        "Three scenes as a cartoon", {"story_text": STORY_EXAMPLE, "media_type": "cartoon", "num_scenes": 3}
+    ),
+    "everything": _example(
+        "Every field",
+        {
+            "story_text": STORY_EXAMPLE,
+            "media_type": "artistic",
+            "num_scenes": 2,
+            "title": "The paper boat",
+            "style": "Ink and watercolour, much white paper",
+            "aspect_ratio": "4:3",
+            "seed": 7,
+            "text_model": None,
+            "image_model": None,
+            "quality": "draft",
+            "consistency": "prompt",
+            "check_images": False,
+            "max_cost_usd": 0.5,
+            "stop_at": "images",
+        },
+    ),
+    "review": _example(
+        "Prompts first, pictures after a review", {"story_text": STORY_EXAMPLE, "num_scenes": 3, "stop_at": "prompts"}
+    ),
+    "other script": _example(
+        "A story in another script", {"story_text": "春天来了。小狐狸走进森林。\n\n夜里下起了雪。"}
+    ),
+    "too short": _example("Too short", {"story_text": "Boat."}, status=422),
+    "no words": _example("No words", {"story_text": " \n \n \n \n \n \n"}, status=422),
+    "no scenes": _example("No scenes", {"story_text": STORY_EXAMPLE, "num_scenes": 0}, status=422),
+    "too many scenes": _example(
+        "More scenes than allowed", {"story_text": STORY_EXAMPLE, "num_scenes": 9999}, status=422
+    ),
+    "wrong type": _example("A number as a string", {"story_text": STORY_EXAMPLE, "num_scenes": "3"}, status=422),
+    "unknown model": _example("Unknown model", {"story_text": STORY_EXAMPLE, "image_model": "nobody:1@1"}, status=422),
+    "unknown field": _example("A field that does not exist", {"story_text": STORY_EXAMPLE, "scenes": 3}, status=422),
+}
+
+UNKNOWN_SESSION = _example("A session that does not exist", {"session_id": "0" * 32}, status=404)
+NO_SESSION_ID = _example("Not a session id", {"session_id": "paper-boat"}, status=422)
+
+BODIES: dict[str, Json] = {
+    "/generate": STORIES,
+    "/analyze": STORIES,
+    "/continue": {
+        "go on": _example("Do what is missing", {"session_id": SESSION}),
+        "more money": _example("With a larger budget", {"session_id": SESSION, "max_cost_usd": 1.0}),
+        "less than nothing": _example("No budget", {"session_id": SESSION, "max_cost_usd": -1}, status=422),
+        "unknown": UNKNOWN_SESSION,
+    },
+    "/cancel": {
+        "stop": _example("Stop", {"session_id": SESSION}),
+        "unknown": UNKNOWN_SESSION,
+        "no id": NO_SESSION_ID,
+    },
+    "/regenerate": {
+        "again": _example("Another picture of the same", {"session_id": SESSION, "scene_number": 1}),
+        "with words": _example(
+            "By another prompt",
+            {
+                "session_id": SESSION,
+                "scene_number": 0,
+                "image_prompt": "A paper boat in the reeds by an old mill, first light, ink and watercolour",
+                "seed": 7,
+                "quality": "final",
+            },
+        ),
+        "no such scene": _example("No such scene", {"session_id": SESSION, "scene_number": 900}, status=404),
+        "nobody": _example("No scene named", {"session_id": SESSION}, status=422),
+    },
+    "/sessions/{session_id}/scenes/{number}": {
+        "words": _example("Other words", {"title": "The boat in the reeds", "description": "Mira finds the boat."}),
+        "prompt": _example("Another prompt", {"image_prompt": "A paper boat in the reeds, seen from above"}),
+        "version": _example("Show the first picture", {"current_version": 1}),
+        "no such version": _example("No such picture", {"current_version": 900}, status=422),
+    },
+    "/approve": {
+        "all three": _example("Three scenes", {"session_id": SESSION, "approved_scenes": [0, 1, 2]}),
+        "upgrade": _example("One, drawn final first", {"session_id": SESSION, "approved_scenes": [1], "upgrade": True}),
+        "none": _example("Nothing approved", {"session_id": SESSION, "approved_scenes": []}, status=422),
+        "no such scene": _example("No such scene", {"session_id": SESSION, "approved_scenes": [900]}, status=404),
+    },
+    "/download": {
+        "zip": _example("A ZIP", {"session_id": SESSION}),
+        "named": _example("The format named", {"session_id": SESSION, "format": "zip"}),
+        "unknown format": _example("No such format", {"session_id": SESSION, "format": "papyrus"}, status=422),
+        "unknown": UNKNOWN_SESSION,
+    },
+}
+
+ACCEPTED = {"session_id": SESSION, "status": "processing", "message": "The story is accepted."}
+ANALYSIS = {
+    "language": "en",
+    "format": "prose",
+    "characters_total": 258,
+    "words": 50,
+    "sentences": 4,
+    "paragraphs": 3,
+    "estimated_scenes": 3,
+    "recommended_scenes": 3,
+    "characters": [
+        {"name": "Mira", "mentions": 1, "first_offset": 0},
+        {"name": "Tomas", "mentions": 1, "first_offset": 113},
+    ],
+    "locations": [{"name": "mill", "kind": "mill", "mentions": 1}, {"name": "market", "kind": "market", "mentions": 1}],
+    "times": ["dawn", "night"],
+    "themes": ["sea"],
+    "complexity": 2,
+    "reading_time_minutes": 0.2,
+}
+BIBLE = {
+    "title": "The paper boat",
+    "style": "Ink and watercolour, much white paper",
+    "characters": [{"name": "Mira", "aliases": [], "appearance": "always in the same blue coat"}],
+    "places": [{"name": "mill", "description": "mill"}],
+    "source": "offline",
+}
+SCENE = {
+    "scene_id": SCENE_ID,
+    "scene_number": 0,
+    "title": "The boat in the reeds",
+    "description": "Mira found the paper boat at dawn, stuck in the reeds by the mill.",
+    "excerpt": "Mira found the paper boat at dawn, stuck in the reeds by the mill.",
+    "start": 0,
+    "end": 68,
+    "characters": ["Mira"],
+    "location": "mill",
+    "time_of_day": "dawn",
+    "image_prompt": "Ink and watercolour. Mira, always in the same blue coat, finds a paper boat. The mill, at dawn.",
+    "prompt_source": "offline",
+    "status": "ready",
+    "stale": False,
+    "redraw_cost_usd": 0.0,
+    "image_url": f"/images/{SESSION}/{FILE}?sig={SIGNATURE}",
+    "image_path": f"{SESSION}/images/{FILE}",
+    "width": 1024,
+    "height": 576,
+    "seed": 1204958,
+    "model": "draft:paper-cut",
+    "cost_usd": 0.0,
+    "attempts": 1,
+    "approved": False,
+    "error": None,
+}
+SCENE_DETAIL = SCENE | {
+    "session_id": SESSION,
+    "text": STORY_EXAMPLE[:68],
+    "current_version": 1,
+    "versions": [
+        {
+            "version": 1,
+            "image_url": SCENE["image_url"],
+            "image_path": SCENE["image_path"],
+            "prompt": SCENE["image_prompt"],
+            "prompt_source": "offline",
+            "seed": 1204958,
+            "model": "draft:paper-cut",
+            "quality": "final",
+            "width": 1024,
+            "height": 576,
+            "cost_usd": 0.0,
+            "created_at": LATER,
+        }
+    ],
+}
+PROJECT = {
+    "project_id": SESSION,
+    "title": "The paper boat",
+    "approved_scenes": 1,
+    "cover_url": SCENE["image_url"],
+    "created_at": EARLIER,
+    "approved_at": LATER,
+}
+
+ANSWERS: dict[tuple[str, str], Any] = {
+    ("post", "/generate"): ACCEPTED,
+    ("post", "/continue"): ACCEPTED | {"message": "The story is being drawn."},
+    ("post", "/regenerate"): ACCEPTED | {"message": "The story is being drawn."},
+    ("post", "/cancel"): ACCEPTED
+    | {"status": "cancelled", "message": "The session is cancelled; what is done is kept."},
+    ("post", "/analyze"): {
+        "analysis": ANALYSIS,
+        "recommended_scenes": 3,
+        "num_scenes": 3,
+        "scenes": [{"start": 0, "end": 68, "excerpt": SCENE["excerpt"]}],
+        "estimate": {
+            "least_usd": 0.0,
+            "worst_usd": 0.0,
+            "text_model": "openai/gpt-6-luna",
+            "image_model": "draft:paper-cut",
+        },
+    },
+    ("get", "/status/{session_id}"): {
+        "session_id": SESSION,
+        "title": "The paper boat",
+        "status": "completed",
+        "progress": {"current_step": 4, "total_steps": 4, "percent": 100, "description": "1 of 1 pictures ready"},
+        "analysis": ANALYSIS,
+        "story_bible": BIBLE,
+        "scenes": [SCENE],
+        "cost_usd": 0.0,
+        "max_cost_usd": None,
+        "offline": True,
+        "error": None,
+        "created_at": EARLIER,
+        "updated_at": LATER,
+    },
+    ("get", "/events/{session_id}"): 'event: progress\nid: 7\ndata: {"current_step": 4, "total_steps": 8}\n\n',
+    ("get", "/sessions/{session_id}/scenes/{number}"): SCENE_DETAIL,
+    ("patch", "/sessions/{session_id}/scenes/{number}"): SCENE_DETAIL,
+    ("post", "/approve"): {
+        "message": "The project is ready.",
+        "download_status": "ready",
+        "project_id": SESSION,
+        "approved_scenes": [0, 1, 2],
+    },
+    ("get", "/projects"): {"projects": [PROJECT], "next": None},
+    ("get", "/projects/{project_id}"): PROJECT | {"scenes": [SCENE | {"approved": True}]},
+    ("get", "/models"): {
+        "models": [
+            {
+                "id": "draft:paper-cut",
+                "kind": "image",
+                "provider": "draft",
+                "description": "Offline draft: layered paper-cut pictures from the scene's facts, without a model.",
+                "price_usd": "free",
+                "default": True,
+                "available": True,
+                "references": 0,
+            }
+        ]
+    },
+    ("get", "/health"): {
+        "status": "healthy",
+        "version": "0.1.0",
+        "environment": "development",
+        "services": {"openrouter": "not_configured", "runware": "not_configured", "sessions": "available"},
+        "details": {},
+        "active_sessions": 0,
+        "uptime_seconds": 12.5,
+        "timestamp": LATER,
+    },
+    ("get", "/metrics"): 'story_http_requests_total{method="POST",route="/generate",status="202"} 1.0\n',
+    ("get", "/debug/sessions"): {
+        "count": 1,
+        "sessions": [
+            {
+                "session_id": SESSION,
+                "owner": "local",
+                "status": "completed",
+                "scenes": 1,
+                "ready": 1,
+                "failed": 0,
+                "cost_usd": 0.0,
+                "version": 7,
+                "created_at": EARLIER,
+                "updated_at": LATER,
+            }
+        ],
+    },
+    ("get", "/debug/config"): {"settings": {"ENVIRONMENT": "development", "OPENROUTER_API_KEY": "missing"}},
+}
+
+PROBLEMS: dict[int, tuple[str, str]] = {
+    400: ("bad_request", "The request cannot be read."),
+    401: ("unauthorized", "An API key is needed: send it as X-API-Key or as a bearer token."),
+    404: ("session_not_found", "There is no such session."),
+    408: ("body_timeout", "The request body did not arrive in time."),
+    409: ("conflict", "The scene is being drawn; try again when it is ready."),
+    412: ("precondition_failed", "The scene has changed since you read it."),
+    413: ("body_too_large", "The request body is larger than this service accepts."),
+    415: ("unsupported_media_type", "Send the body as JSON, with Content-Type: application/json."),
+    422: ("invalid_request", "The request does not fit the interface: body.num_scenes."),
+    429: ("rate_limited", "Too many requests; slow down."),
+    503: ("storage_unavailable", "The service cannot write to its storage; nothing was sent."),
+}

@@ -1,0 +1,201 @@
+"""The service put together from small real parts: everything but the painter is what a user gets."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from PIL import Image
+
+from adapters.local_runner import LocalRunner
+from adapters.metrics import Metrics
+from adapters.rule_writer import RuleWriter
+from adapters.sqlite_journal import SqliteJournal
+from ai_services import DrawingTask
+from business_logic import Limits, Signer, Studio
+from config import VERSION, Settings
+from main import create_app
+from models import AspectRatio, Drawing, ImageRequest, ModelView, Picture, Quality, ServiceState
+from session_manager import Ledger, LocalStore, SessionManager
+from utils import ProjectFiles, utc_now
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+FLAT = "draft:flat"
+STORY = (
+    "Mira found the paper boat at dawn, stuck in the reeds by the mill.\n\n"
+    "She carried it through the market, where old Tomas was stacking pears.\n\n"
+    "At night they set it on the black water together, and the lantern did not go out."
+)
+
+
+class FlatPainter:
+    """An image model that paints one colour; while `gate` is closed it paints nothing."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.drawn = 0
+
+    def size(self, model: str, aspect_ratio: AspectRatio, quality: Quality) -> tuple[int, int]:
+        return (32, 18)
+
+    def worst_cost(self, request: ImageRequest) -> float | None:
+        return 0.0
+
+    async def draw(self, request: ImageRequest, task: DrawingTask) -> Drawing:
+        await self.gate.wait()
+        self.drawn += 1
+        content = io.BytesIO()
+        Image.new("RGB", (request.width, request.height), (request.seed % 256, 90, 160)).save(content, "JPEG")
+        return Drawing(seed=request.seed, cost_usd=0.0, content=content.getvalue())
+
+    async def fetch(self, drawing: Drawing, request: ImageRequest) -> Picture:
+        assert drawing.content is not None
+        return Picture(content=drawing.content, suffix="jpg", width=request.width, height=request.height)
+
+    def health(self) -> tuple[ServiceState, str]:
+        return "available", ""
+
+    def models(self) -> list[ModelView]:
+        return [
+            ModelView(
+                id=FLAT,
+                kind="image",
+                provider="draft",
+                description="One colour.",
+                price_usd="free",
+                default=True,
+                available=True,
+            )
+        ]
+
+
+class Threads:
+    """The pool of the tests: a thread instead of a process."""
+
+    async def run(self, function: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.to_thread(function, *arguments)
+
+
+@asynccontextmanager
+async def open_small_studio(settings: Settings, painter: FlatPainter, metrics: Metrics) -> AsyncIterator[Studio]:
+    """A studio on disk under `settings.projects_dir`, without providers."""
+    journal = SqliteJournal(settings.projects_dir / "journal.db")
+    settings.projects_dir.mkdir(parents=True, exist_ok=True)
+    journal.start()
+    manager = SessionManager(max_sessions=settings.max_sessions, journal=journal, clock=utc_now)
+    ledger = Ledger(daily_budget_usd=None, journal=journal, clock=utc_now)
+    runner = LocalRunner(lambda session_id: studio.run(session_id), lambda session_id: studio.crashed(session_id))
+    studio = Studio(
+        store=LocalStore(manager, ledger, journal),
+        journal=journal,
+        ledger=ledger,
+        files=ProjectFiles(settings.projects_dir),
+        text=None,
+        painters={"draft": painter},
+        rules=RuleWriter(),
+        runner=runner,
+        pool=Threads(),
+        providers={"draft": painter},
+        signer=Signer(b"a key for tests"),
+        limits=Limits(
+            version=VERSION,
+            environment=settings.environment,
+            text_model="openai/gpt-6-luna",
+            image_model=FLAT,
+            draft_image_model=FLAT,
+            max_story_chars=settings.max_story_chars,
+            max_scenes=settings.max_scenes,
+            max_prompt_chars=settings.max_prompt_chars,
+            retry_attempts=settings.retry_attempts,
+            session_cleanup_hours=settings.session_cleanup_hours,
+            daily_budget_usd=None,
+        ),
+        observe=metrics.observe,
+        clock=utc_now,
+    )
+    try:
+        yield studio
+    finally:
+        painter.gate.set()
+        await runner.stop(grace=5)
+        journal.close()
+
+
+def plain_settings(projects_dir: Path, **changes: Any) -> Settings:
+    """The defaults, whatever the environment and `.env` say, without a rate limit in the way."""
+    return Settings(_env_file=None, projects_dir=projects_dir, rate_limit="1000000/second", **changes)
+
+
+def client_of(app: FastAPI, **headers: str) -> httpx.AsyncClient:
+    """A client of that application; a crash is an answer, as it is for everybody."""
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers)
+
+
+async def draw(client: httpx.AsyncClient, **changes: Any) -> str:
+    """The id of a finished session."""
+    accepted = await client.post("/generate", json={"story_text": STORY, "num_scenes": 3} | changes)
+    assert accepted.status_code == 202, accepted.text
+    session_id: str = accepted.json()["session_id"]
+    await finished(client, session_id)
+    return session_id
+
+
+async def finished(client: httpx.AsyncClient, session_id: str) -> Json:
+    """The session's state once nothing is under way."""
+    etag = ""
+    while True:
+        answer = await client.get(f"/status/{session_id}?wait=20", headers={"If-None-Match": etag})
+        assert answer.status_code == 200, answer.text
+        state: Json = answer.json()
+        if state["status"] not in ("pending", "processing"):
+            return state
+        etag = answer.headers["etag"]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return plain_settings(tmp_path / "projects")
+
+
+@pytest.fixture
+def painter() -> FlatPainter:
+    return FlatPainter()
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+async def studio(settings: Settings, painter: FlatPainter, metrics: Metrics) -> AsyncIterator[Studio]:
+    async with open_small_studio(settings, painter, metrics) as opened:
+        yield opened
+
+
+@pytest.fixture
+def app(settings: Settings, studio: Studio, metrics: Metrics) -> FastAPI:
+    return create_app(settings, studio, metrics)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app) as opened:
+        yield opened

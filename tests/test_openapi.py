@@ -1,0 +1,174 @@
+"""The OpenAPI document is true: every operation says what it does, and every example does what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from conftest import FLAT, Json, client_of, draw, plain_settings
+from pydantic import BaseModel
+
+import models
+from adapters.openapi import SCENE_ID, SESSION, operations
+from main import create_app
+
+DOCUMENT: Json = create_app(plain_settings(Path("unused"))).openapi()
+ERRORS = "application/problem+json"
+
+
+def named_operations() -> Iterator[Any]:
+    for path, method, operation in operations(DOCUMENT):
+        yield pytest.param(path, method, operation, id=f"{method} {path}")
+
+
+def body_examples() -> Iterator[Any]:
+    for path, method, operation in operations(DOCUMENT):
+        for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+            for name, example in content["examples"].items():
+                case = f"{method} {path} {media_type.rpartition('/')[2]} {name}"
+                yield pytest.param(path, method, operation, media_type, example, id=case)
+
+
+def answer_examples() -> Iterator[Any]:
+    for path, method, operation in operations(DOCUMENT):
+        for status, answer in operation["responses"].items():
+            for media_type, content in answer.get("content", {}).items():
+                yield pytest.param(content, id=f"{method} {path} {status} {media_type}")
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), list(named_operations()))
+def test_every_operation_is_described(path: str, method: str, operation: Json) -> None:
+    assert re.fullmatch(r"[A-Z].{5,100}[^.]", operation["summary"])
+    assert operation["tags"]
+    assert any(status.startswith("2") for status in operation["responses"])
+    assert all(answer["description"] for answer in operation["responses"].values())
+    assert all("example" in parameter for parameter in operation.get("parameters", ()))
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), list(named_operations()))
+def test_every_body_has_examples_and_a_refusal_among_them(path: str, method: str, operation: Json) -> None:
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        refusals = [example["x-status"] for example in content["examples"].values() if "x-status" in example]
+        assert len(content["examples"]) > len(refusals) >= 1
+        assert {str(status) for status in refusals} <= set(operation["responses"])
+
+
+def test_operations_have_ids_of_their_own() -> None:
+    ids = [operation["operationId"] for _, _, operation in operations(DOCUMENT)]
+
+    assert len(ids) == len(set(ids))
+
+
+def test_the_stock_validation_error_is_nowhere() -> None:
+    assert "HTTPValidationError" not in json.dumps(DOCUMENT)
+
+
+def test_both_ways_to_send_a_key_are_told() -> None:
+    schemes = DOCUMENT["components"]["securitySchemes"]
+
+    assert schemes["ApiKey"] == {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+    assert schemes["Bearer"]["scheme"] == "bearer"
+    assert {} in DOCUMENT["security"]
+    with_keys = create_app(plain_settings(Path("unused"), api_keys="ann:a-long-key")).openapi()
+    assert {} not in with_keys["security"]
+
+
+@pytest.mark.parametrize("content", list(answer_examples()))
+def test_an_example_answer_fits_its_schema(content: Json) -> None:
+    name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+    if not name:
+        return  # a file, a stream or text
+    model: type[BaseModel] = getattr(models, name)
+    example = content["example"]
+
+    model.model_validate(example)
+
+    assert set(example) == {
+        field for field in model.model_fields if not (model is models.ProblemDocument and field == "errors")
+    }
+
+
+@pytest.mark.parametrize(("path", "method", "operation", "media_type", "example"), list(body_examples()))
+async def test_an_example_body_gets_the_documented_status(
+    client: httpx.AsyncClient, path: str, method: str, operation: Json, media_type: str, example: Json
+) -> None:
+    value = json.loads(json.dumps(example["value"]).replace(SESSION, await draw(client)))
+    address = path.replace("{session_id}", await draw(client)).replace("{number}", "0")
+    sent: Json = {"json": value}
+    if media_type.endswith("urlencoded"):
+        sent = {"data": value}
+    elif media_type.startswith("multipart"):
+        sent = {"files": {name: (None, text) for name, text in value.items()}}
+
+    answer = await client.request(method, address, **sent)
+
+    success = next(int(status) for status in operation["responses"] if status.startswith("2"))
+    assert answer.status_code == example.get("x-status", success), answer.text
+    assert (
+        answer.headers["content-type"].partition(";")[0] in operation["responses"][str(answer.status_code)]["content"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "operation"), [p for p in named_operations() if p.values[1] in ("get", "delete")]
+)
+async def test_a_call_without_a_body_works_with_its_example_parameters(
+    client: httpx.AsyncClient, path: str, method: str, operation: Json
+) -> None:
+    session_id = await draw(client)
+    await client.post("/approve", json={"session_id": session_id, "approved_scenes": [0]})
+    scene = (await client.get(f"/sessions/{session_id}/scenes/0")).json()
+    given: dict[str, dict[str, str]] = {"path": {}, "query": {}, "header": {}}
+    for parameter in operation.get("parameters", ()):
+        text = str(parameter["example"]).replace(SESSION, session_id)
+        given[parameter["in"]][parameter["name"]] = text
+    if "sig" in given["query"]:  # the one thing only this service can know
+        given["path"]["file"], _, given["query"]["sig"] = (
+            scene["image_url"].removeprefix(f"/images/{session_id}/").partition("?sig=")
+        )
+        assert SCENE_ID not in given["path"]["file"]
+
+    answer = await client.request(method, path.format(**given["path"]), params=given["query"], headers=given["header"])
+
+    assert str(answer.status_code) in operation["responses"], answer.text
+    assert answer.status_code < 400, answer.text
+    if answer.status_code == 200:
+        assert answer.headers["content-type"].partition(";")[0] in operation["responses"]["200"]["content"]
+
+
+async def test_the_document_is_served_and_its_page_may_load_what_it_names(client: httpx.AsyncClient) -> None:
+    served = await client.get("/openapi.json")
+    page = await client.get("/docs")
+
+    assert served.json() == DOCUMENT
+    policy = page.headers["content-security-policy"]
+    sources = dict(part.strip().split(" ", 1) for part in policy.split(";") if " " in part.strip())
+    for origin in re.findall(r'<script[^>]+src="(https://[^/"]+)', page.text):
+        assert origin in sources["script-src"]
+    for origin in re.findall(r'<link[^>]+stylesheet[^>]+href="(https://[^/"]+)', page.text):
+        assert origin in sources["style-src"]
+    for origin in re.findall(r'<link[^>]+icon[^>]+href="(https://[^/"]+)', page.text):
+        assert origin in sources["img-src"]
+    assert "'unsafe-inline'" in sources["script-src"]
+    assert sources["connect-src"] == "'self'"
+
+
+async def test_production_has_no_documentation_page(tmp_path: Path) -> None:
+    chosen = plain_settings(
+        tmp_path, environment="production", cors_origins="https://stories.example", api_keys="ann:a-long-key"
+    )
+    async with client_of(create_app(chosen)) as visitor:
+        for path in ("/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"):
+            answer = await visitor.get(path)
+            assert (answer.status_code, answer.headers["content-type"]) == (404, ERRORS)
+
+
+async def test_the_models_example_is_a_model_of_an_offline_service(client: httpx.AsyncClient) -> None:
+    listed = (await client.get("/models")).json()["models"]
+
+    assert [model["id"] for model in listed] == [FLAT]
