@@ -11,7 +11,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -425,19 +425,11 @@ class Studio:
         reading = await self._read(request)
         session = self._new_session(owner, request, reading, settings)
         self._refuse_unknown_price(session)
-        kept = await self._create(session, idempotency)
+        kept = await self.store.create(session, idempotency)
         if kept.session_id == session.session_id:
             self.runner.submit(kept.session_id)
         log.info("session accepted", extra={"session_id": kept.session_id, "scenes": len(kept.scenes)})
         return accepted(kept)
-
-    async def _create(self, session: Session, key: IdempotencyKey | None) -> Session:
-        try:
-            return await self.store.create(session, key)
-        except StorageUnavailable:  # the caller is told that there is none, so there must be none
-            with suppress(StorageUnavailable):
-                await self.store.delete(session.session_id)
-            raise
 
     def _refuse_unknown_price(self, session: Session) -> None:
         """Raises `PriceUnknown` when the session has a budget that could not be kept."""

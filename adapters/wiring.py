@@ -80,7 +80,7 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
         metrics.watch_sessions(lambda: dict(Counter(session.status for session in manager.all())))
         _keep(stack, _clean_up_now_and_then(studio))
         stack.push_async_callback(runner.stop, grace=DRAIN_SECONDS)
-        _recover(journal, manager, ledger, runner)
+        recover(journal, manager, ledger, runner)
         yield studio
 
 
@@ -165,7 +165,7 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _recover(journal: SqliteJournal, manager: SessionManager, ledger: Ledger, runner: LocalRunner) -> None:
+def recover(journal: SqliteJournal, manager: SessionManager, ledger: Ledger, runner: LocalRunner) -> None:
     """Take up what the last process left: keys, charges, and the sessions with work left."""
     manager.restore_keys(journal.load_keys())
     open_charges = journal.load_open_charges()
