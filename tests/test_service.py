@@ -1,0 +1,312 @@
+"""The whole service as a process of its own, beside fake providers: killed, stopped, restarted, without keys."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from benchmarks.fake_providers import REPOSITORY, FakeProviders
+from benchmarks.service import Service, ready
+from benchmarks.stories import story
+
+PATIENCE_SECONDS = 60.0  # a safety net: nothing is measured
+STOP_LIMIT_SECONDS = 10.0  # what is promised for SIGTERM
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def providers() -> Iterator[FakeProviders]:
+    with FakeProviders(text_ms=60, image_ms=250, picture_bytes=20_000) as fake:
+        yield fake
+
+
+@pytest.fixture
+def fake(providers: FakeProviders) -> FakeProviders:
+    providers.reset()
+    providers.control(text_ms=60, image_ms=250)
+    return providers
+
+
+def check_pictures(service: Service, states: list[Json]) -> None:
+    """Every picture that is listed opens whole, by its address and in the ZIP."""
+    for state in states:
+        for scene in state["scenes"]:
+            with Image.open(io.BytesIO(service.client.get(scene["image_url"]).content)) as image:
+                image.load()
+                assert image.size == (scene["width"], scene["height"])
+            assert (service.folder / "projects" / scene["image_path"]).is_file()
+        assert len(pictures_in(zip_of(service, state["session_id"]))) == len(state["scenes"])
+
+
+def zip_of(service: Service, session_id: str) -> zipfile.ZipFile:
+    reply = service.client.post("/download", json={"session_id": session_id}).raise_for_status()
+    archive = zipfile.ZipFile(io.BytesIO(reply.content))
+    assert archive.testzip() is None
+    return archive
+
+
+def pictures_in(archive: zipfile.ZipFile) -> list[str]:
+    return [name for name in archive.namelist() if name.endswith((".jpg", ".png", ".webp"))]
+
+
+def drawings_under_way(fake: FakeProviders, count: int) -> None:
+    until = time.monotonic() + PATIENCE_SECONDS
+    while fake.counts()["now"].get("drawing", 0) < count:
+        assert time.monotonic() < until, "nothing is being drawn"
+        time.sleep(0.01)
+
+
+def cost_of(states: list[Json]) -> float:
+    return sum(float(state["cost_usd"]) for state in states)
+
+
+# --- Money and the contract ------------------------------------------------------------------------------------
+
+
+def test_a_story_costs_what_the_providers_charged_and_nothing_the_second_time(fake: FakeProviders) -> None:
+    with Service(fake, image_concurrency=8) as service:
+        first = service.wait(service.generate(story(1, 4), num_scenes=4))
+        charged = sum(fake.counts()["usd"].values())
+        calls = dict(fake.counts()["calls"])
+        service.stop()
+        service.start()
+        again = service.wait(service.generate(story(1, 4), num_scenes=4))
+
+        assert first["cost_usd"] == pytest.approx(charged, abs=1e-9)
+        assert (again["status"], again["cost_usd"], ready(again)) == ("completed", 0, 4)
+        after = fake.counts()["calls"]
+        assert {kind: after.get(kind) for kind in ("text", "draw", "fetch")} == {
+            kind: calls.get(kind) for kind in ("text", "draw", "fetch")
+        }
+        assert fake.counts()["violations"] == []
+        check_pictures(service, [first, again])
+
+
+def test_one_failed_scene_does_not_sink_the_rest(fake: FakeProviders) -> None:
+    fake.control(faults=[{"on": "draw", "kind": "task_error", "code": "invalidPositivePrompt", "status": 400}])
+    with Service(fake, image_concurrency=8) as service:
+        state = service.wait(service.generate(story(2, 4), num_scenes=4))
+
+    assert state["status"] == "completed"
+    assert sorted(scene["status"] for scene in state["scenes"]) == ["failed", "ready", "ready", "ready"]
+    failed = next(scene for scene in state["scenes"] if scene["status"] == "failed")
+    assert failed["error"]["message"]
+
+
+def test_a_bad_account_fails_every_waiting_scene_at_once(fake: FakeProviders) -> None:
+    order = {"on": "draw", "kind": "status", "status": 402, "times": None}
+    fake.control(faults=[order])
+    with Service(fake, image_concurrency=1) as service:
+        state = service.wait(service.generate(story(3, 6), num_scenes=6))
+        health = service.client.get("/health").json()
+
+    assert state["status"] == "failed"
+    assert {scene["error"]["code"] for scene in state["scenes"]} == {"provider_account"}
+    assert fake.counts()["calls"].get("draw_refused", 0) <= 2
+    assert health["services"]["runware"] == "unavailable"
+    assert health["details"]["runware"]
+
+
+def test_without_the_text_provider_rules_write_and_say_so(fake: FakeProviders) -> None:
+    fake.control(faults=[{"on": "text", "kind": "status", "status": 401, "times": None}])
+    with Service(fake) as service:
+        state = service.wait(service.generate(story(4, 2), num_scenes=2))
+
+    assert state["status"] == "completed"
+    assert state["offline"] is True
+    assert {scene["prompt_source"] for scene in state["scenes"]} == {"offline"}
+
+
+def test_a_cancelled_session_sends_nothing_more_and_goes_on_later(fake: FakeProviders) -> None:
+    with Service(fake, image_concurrency=1) as service:
+        session_id = service.generate(story(5, 4), num_scenes=4)
+        drawings_under_way(fake, 1)
+        service.client.post("/cancel", json={"session_id": session_id}).raise_for_status()
+        state = service.status(session_id)
+        while any(scene["status"] in ("drawing", "prompting") for scene in state["scenes"]):
+            state = service.status(session_id)
+            time.sleep(0.02)
+
+        assert state["status"] == "cancelled"
+        assert fake.counts()["calls"]["draw"] == 1
+        assert state["cost_usd"] == pytest.approx(sum(fake.counts()["usd"].values()), abs=1e-9)
+        service.client.post("/continue", json={"session_id": session_id}).raise_for_status()
+        assert ready(service.wait(session_id)) == 4
+    assert fake.counts()["pictures_paid_twice"] == 0
+
+
+# --- Crashes and stops -----------------------------------------------------------------------------------------
+
+
+def test_kill_9_at_any_moment_loses_nothing_and_pays_nothing_twice(fake: FakeProviders) -> None:
+    moments = (0.05, 0.2, 0.4, 0.7)  # seconds after the last request: bibles, prompts, drawings, fetches
+    ids: list[str] = []
+    in_flight = 0
+    with Service(fake, image_concurrency=6) as service:
+        for round_, moment in enumerate(moments):
+            ids += [service.generate(story(100 + 10 * round_ + n, 3), num_scenes=3) for n in range(5)]
+            time.sleep(moment)
+            in_flight += fake.counts()["now"].get("text", 0)
+            service.kill()
+            service.start()
+        states = service.wait_all(ids, patience=PATIENCE_SECONDS)
+        counts = fake.counts()
+
+        assert [state["status"] for state in states] == ["completed"] * len(ids)
+        assert [ready(state) for state in states] == [3] * len(ids)
+        assert counts["pictures_paid_twice"] == 0
+        assert counts["pictures_paid"] == 3 * len(ids)
+        assert counts["text_paid_twice"] <= in_flight
+        assert counts["violations"] == []
+        assert cost_of(states) >= sum(counts["usd"].values()) - 1e-9  # never less than was billed
+        assert open_charges(service) == 0
+        check_pictures(service, states)
+
+
+def open_charges(service: Service) -> int:
+    with sqlite3.connect(service.folder / "projects" / "journal.db") as db:
+        return int(db.execute("SELECT count(*) FROM charges WHERE state != 'settled'").fetchone()[0])
+
+
+def test_sigterm_ends_in_time_with_streams_and_waits_open_and_the_restart_completes(fake: FakeProviders) -> None:
+    fake.control(image_ms=1500)
+    with Service(fake, image_concurrency=4) as service, ThreadPoolExecutor(8) as threads:
+        ids = [service.generate(story(200 + n, 3), num_scenes=3) for n in range(4)]
+        drawings_under_way(fake, 4)
+        listening = threading.Barrier(5)
+        for session_id in ids[:2]:
+            threads.submit(_listen, service, session_id, listening)
+            threads.submit(_wait, service, session_id, listening)
+        listening.wait(timeout=PATIENCE_SECONDS)
+
+        took = service.stop()
+        assert took <= STOP_LIMIT_SECONDS
+        assert "Traceback" not in service.log()
+        service.start()
+        states = service.wait_all(ids, patience=PATIENCE_SECONDS)
+
+        assert [ready(state) for state in states] == [3] * 4
+        assert fake.counts()["pictures_paid_twice"] == 0
+        assert fake.counts()["text_paid_twice"] == 0
+        check_pictures(service, states)
+
+
+def _listen(service: Service, session_id: str, listening: threading.Barrier) -> None:
+    """Read events until the server ends the stream."""
+    url = f"http://127.0.0.1:{service.port}/events/{session_id}"
+    try:
+        with httpx.stream("GET", url, timeout=PATIENCE_SECONDS, trust_env=False) as stream:
+            listening.wait(timeout=PATIENCE_SECONDS)
+            for _ in stream.iter_bytes():
+                pass
+    except httpx.HTTPError:
+        return
+
+
+def _wait(service: Service, session_id: str, listening: threading.Barrier) -> None:
+    """Ask for a change that comes late, again and again until the server is gone."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{service.port}", timeout=PATIENCE_SECONDS, trust_env=False) as client:
+        etag = client.get(f"/status/{session_id}").headers["ETag"]
+        listening.wait(timeout=PATIENCE_SECONDS)
+        try:
+            while True:
+                reply = client.get(f"/status/{session_id}", params={"wait": 60}, headers={"If-None-Match": etag})
+                etag = reply.headers.get("ETag", etag)
+                if reply.status_code not in (200, 304):
+                    return
+        except httpx.HTTPError:
+            return
+
+
+def test_a_second_process_on_the_same_folder_refuses_in_one_sentence(tmp_path: Path) -> None:
+    with Service(folder=tmp_path) as service:
+        environment = service.environment | {"PORT": str(_free_port())}
+        second = subprocess.run(
+            [sys.executable, str(REPOSITORY / "main.py")],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+
+        assert second.returncode == 1
+        assert "REDIS_URL" in second.stderr
+        assert len(second.stderr.strip().splitlines()) == 1
+        assert service.client.get("/health").status_code == 200
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_an_interrupt_from_the_keyboard_ends_it_too(tmp_path: Path) -> None:
+    with Service(folder=tmp_path) as service:
+        process = service._process
+        assert process is not None
+        os.kill(service.pid, signal.SIGINT)
+
+        process.wait(timeout=PATIENCE_SECONDS)
+
+        assert "Traceback" not in service.log()
+
+
+# --- Without keys ----------------------------------------------------------------------------------------------
+
+
+def test_without_keys_the_whole_job_is_done_offline(tmp_path: Path) -> None:
+    with Service(folder=tmp_path) as service:
+        state = service.wait(service.generate(story(300, 3), num_scenes=3, title="The Key"))
+        session_id = state["session_id"]
+        approved = service.client.post("/approve", json={"session_id": session_id, "approved_scenes": [2, 0]}).json()
+        archive = zip_of(service, session_id)
+        health = service.client.get("/health").json()
+        projects = service.client.get("/projects").json()["projects"]
+
+        assert (state["status"], state["offline"], state["cost_usd"]) == ("completed", True, 0)
+        assert approved["download_status"] == "ready"
+        assert approved["approved_scenes"] == [0, 2]
+        assert [name[:8] for name in pictures_in(archive)] == ["scene_00", "scene_02"]
+        assert archive.read("story.txt").decode() == story(300, 3)
+        for name in pictures_in(archive):
+            with Image.open(io.BytesIO(archive.read(name))) as image:
+                image.load()
+                assert image.size == (1024, 576)
+        assert health["services"] == {
+            "openrouter": "not_configured",
+            "runware": "not_configured",
+            "sessions": "available",
+        }
+        assert [project["project_id"] for project in projects] == [session_id]
+
+
+def test_drafts_under_way_at_a_kill_continue(tmp_path: Path) -> None:
+    with Service(folder=tmp_path) as service:
+        ids = [service.generate(story(310 + n, 3), num_scenes=3) for n in range(2)]
+        service.kill()
+        service.start()
+        states = service.wait_all(ids, patience=PATIENCE_SECONDS)
+
+        assert [ready(state) for state in states] == [3, 3]
+        check_pictures(service, states)
