@@ -62,7 +62,7 @@ TIME_PHRASES: dict[str, str] = {
     "en": (
         r"\b(?:(?:the|that|this|one|next|following|same|every|late|early|each|by|at|all|last|in|on|until|till|toward|"
         r"towards|before|after|several|some|many|few|a|an|two|three|four|five|six|seven|eight|nine|ten|twenty|"
-        r"another|\d+) )+(?:\w+ )?(?:mornings?|afternoons?|evenings?|nights?|midnight|noon|dawn|daybreak|dusk|sunset|"
+        r"another|\d+) ){1,4}(?:\w+ )?(?:mornings?|afternoons?|evenings?|nights?|midnight|noon|dawn|daybreak|dusk|sunset|"
         r"sunrise|twilight|nightfall|dark|days?|weeks?|months?|years?|spring|summer|autumn|winter|hours?|minutes?|"
         r"seconds?|weekend|breakfast|lunch|dinner|supper|monday|tuesday|wednesday|thursday|friday|saturday|sunday|"
         r"january|february|april|june|july|august|september|october|november|december)\b|"

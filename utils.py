@@ -102,7 +102,10 @@ _ATOM = re.compile(
     rf"(?<!\S)\S|(?<=\S)(?<![{re.escape(_LEANS_FORWARD[:10])}{re.escape(_LEANS_FORWARD[10:])}])[{_UNSPACED}]"
 )
 _CLOSERS = "\"'”’»›)\\]」』）】〉》*_"
-_SENTENCE_END = re.compile(rf"(?:[.!?…؟۔।॥]+[{_CLOSERS}“]*(?:[ \u00a0\u202f]»)?(?=\s)|[。！？｡]+[{_CLOSERS}]*)\s*")
+_SENTENCE_END = re.compile(  # possessive: a long row of stops is read once
+    rf"(?:(?<![.!?…؟۔।॥])[.!?…؟۔।॥]++[{_CLOSERS}“]*+(?:[ \u00a0\u202f]»)?(?=\s)|"
+    rf"(?<![。！？｡])[。！？｡]++[{_CLOSERS}]*+)\s*+"
+)
 _ABBREVIATION = re.compile(
     r"(?:\b[^\W\d_]|\b(?:Mr|Mrs|Ms|Dr|St|Prof|Capt|Col|Gen|Lt|Sgt|Rev|Hon|Mme|Mlle|MM|Sr|Sra|Srta|Dª|Fr|Hr|Nr|bzw|ca|vgl|"
     r"usw|etc|vs|No|Jr|Mt|cf|vol|Bd|gen|Sig|Dott|г|гр|ул|им|Av|Exc|Ud|Uds|Vd))\.$"
@@ -194,8 +197,8 @@ def _candidates(text: str, n: int) -> dict[int, float]:
         finer = _scored(text, inside, language, sentences=True)
         scored = {offset: score + apart for offset, score in finer.items()} | scored
     if len(scored) < n - 1:
-        scored = {offset: 4 * INSIDE_PARAGRAPH for offset in _atoms(text)} | scored
-        scored.pop(len(text) - len(text.lstrip()), None)
+        atoms = list(_atoms(text))[1:]
+        scored = {offset: 4 * INSIDE_PARAGRAPH for offset in atoms[:: max(1, len(atoms) // (20 * n))]} | scored
     scored = {offset: score for offset, score in scored.items() if _whole(text, offset)}
     return scored | {offset: MARKER_BONUS + MARKER_STEP * rank for offset, rank in markers.items()}
 
@@ -816,6 +819,16 @@ def count_words(text: str) -> int:
     return sum(1 for _ in _WORD.finditer(_UNSPACED_LETTER.sub(" ", text) if unspaced else text)) + (unspaced + 1) // 2
 
 
+# What a place word's `*` stands for where only few endings make it a place (`pond*` is not `ponder`).
+_PLACE_ENDINGS = {
+    "en": ("", "s", "es"),
+    "de": ("", "e", "n", "en", "s", "es", "er", "ern"),
+    "fr": ("", "s", "x"),
+    "es": ("", "s", "es"),
+    "pt": ("", "s", "es"),
+    "it": ("",),
+}
+
 # Word kinds: which table of the lexicon a hit comes from.
 _TABLES: dict[str, dict[str, dict[str, str]]] = {
     "place": lexicon.PLACES,
@@ -864,7 +877,12 @@ def _vocabulary(language: str) -> _Vocabulary:
         for label, languages in labels.items():
             for entry in languages.get(language, "").split():
                 word = entry.rstrip("*").replace("_", " ").casefold()
-                (stems if entry.endswith("*") or language == "ko" else exact)[word].append((table, label))
+                endings = _PLACE_ENDINGS.get(language) if table == "place" else None
+                if endings and entry.endswith("*"):
+                    for ending in endings:
+                        exact[word + ending].append((table, label))
+                else:
+                    (stems if entry.endswith("*") or language == "ko" else exact)[word].append((table, label))
     phrases = sorted((word for word in (*exact, *stems) if " " in word), key=len, reverse=True)
     pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, phrases))})", re.IGNORECASE) if phrases else None
     return _Vocabulary({k: tuple(v) for k, v in exact.items()}, {k: tuple(v) for k, v in stems.items()}, pattern)
