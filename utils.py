@@ -97,14 +97,18 @@ _UNSPACED = (  # scripts written without spaces: Han, kana (not the small ones, 
     "\u30a2\u30a4\u30a6\u30a8\u30aa-\u30c2\u30c4-\u30e2\u30e4\u30e6\u30e8-\u30ed\u30ef-\u30f4\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\U00020000-\U0003134f\u0e01-\u0e2e\u0e40-\u0e44\u0e81-\u0eae\u0ec0-\u0ec4"
 )
-_LEANS_FORWARD = "\u0e40-\u0e44\u0ec0-\u0ec4([{“‘«〈《「『【（［｛〔"  # what must stay with the character after it
-_ATOM = re.compile(
-    rf"(?<!\S)\S|(?<=\S)(?<![{re.escape(_LEANS_FORWARD[:10])}{re.escape(_LEANS_FORWARD[10:])}])[{_UNSPACED}]"
-)
+_LEANS_FORWARD = "\u0e40-\u0e44\u0ec0-\u0ec4(\\[{“‘«〈《「『【（［｛〔"  # what must stay with the character after it
 _CLOSERS = "\"'”’»›)\\]」』）】〉》*_"
+_STOPS = ".!?…؟۔।॥。！？｡"
+_WIDE_STOPS = "。！？｡"  # they end a sentence without a space after them
+_OPENING = rf"[^\s{_STOPS}{_CLOSERS}]"
+_ATOM = re.compile(
+    rf"(?<!\S)\S|(?<=\S)(?<![{_LEANS_FORWARD}])[{_UNSPACED}]|"
+    rf"(?<=[{_WIDE_STOPS}]){_OPENING}|(?<=[{_WIDE_STOPS}][{_CLOSERS}]){_OPENING}|(?<=[{_WIDE_STOPS}][{_CLOSERS}]{{2}}){_OPENING}"
+)
 _SENTENCE_END = re.compile(  # possessive: a long row of stops is read once
     rf"(?:(?<![.!?…؟۔।॥])[.!?…؟۔।॥]++[{_CLOSERS}“]*+(?:[ \u00a0\u202f]»)?(?=\s)|"
-    rf"(?<![。！？｡])[。！？｡]++[{_CLOSERS}]*+)\s*+"
+    rf"(?<![{_WIDE_STOPS}])[{_WIDE_STOPS}]++[{_CLOSERS}]{{0,2}}+)\s*+"
 )
 _ABBREVIATION = re.compile(
     r"(?:\b[^\W\d_]|\b(?:Mr|Mrs|Ms|Dr|St|Prof|Capt|Col|Gen|Lt|Sgt|Rev|Hon|Mme|Mlle|MM|Sr|Sra|Srta|Dª|Fr|Hr|Nr|bzw|ca|vgl|"
@@ -369,11 +373,14 @@ def _sentences_of(text: str, unit: _Unit) -> Iterator[_Unit]:
     start = unit.start
     for match in _SENTENCE_END.finditer(text, unit.start, unit.end):
         cut = match.end()
-        if cut >= unit.end or text[cut].islower() or _is_abbreviation(text, match):
+        if cut >= unit.end or text[cut].islower() or text[cut] in _NEVER_FIRST or _is_abbreviation(text, match):
             continue
         yield _Unit(start, match.start() + len(match.group().rstrip()))
         start = cut
     yield _Unit(start, unit.end)
+
+
+_NEVER_FIRST = frozenset(_STOPS + "”’»›)]」』）】〉》")
 
 
 def _is_abbreviation(text: str, match: re.Match[str]) -> bool:
@@ -466,7 +473,7 @@ def _heading_rank(words: str, after_blank: bool) -> float:
 
 def _worded_rank(words: str) -> float:
     """The rank of `Chapter IV`, `Dritte Szene`, `باب الأسد والثور`: a heading word with its number, before or after."""
-    tokens = _FIRST_WORD.findall(words.casefold())[:4]
+    tokens = _FIRST_WORD.findall(words.casefold().replace("i\u0307", "i"))[:4]
     if not tokens or len(words) > 100:
         return 0.0
     if tokens[0] in _LONE and len(tokens) <= 3 and len(words) <= 40:
@@ -889,7 +896,8 @@ def _vocabulary(language: str) -> _Vocabulary:
 
 
 def _hits(text: str, language: str) -> list[_Hit]:
-    """Every word of the lexicon in the text, in order."""
+    """Every word of the lexicon in the text, in order; a text too short to tell its language is read as English."""
+    language = "en" if language == "und" else language
     vocabulary = _vocabulary(language)
     found = [*(_character_hits if language in _BY_CHARACTER else _word_hits)(text, language, vocabulary)]
     if vocabulary.phrases:
@@ -1272,6 +1280,7 @@ def _evidence(text: str, language: str) -> dict[str, _Evidence]:
         name, titled = _untitled(match.group(1), nobody, cast_words.titles)
         if not name or (ordinary[name.casefold()] > 1 and " " not in name):
             continue
+        start = max(start, text.find(name.split()[0], start, end))  # past the small words the run began with
         _note(found.setdefault(name, _Evidence()), text, start, end, titled, cast_words)
     for name, seen in found.items():
         if " " not in name and ordinary[name.casefold()]:
@@ -1422,13 +1431,15 @@ def _ko_names(text: str) -> list[str]:
 
 def _ar_names(text: str) -> list[str]:
     counts = Counter(match.group(1) for pattern in (_AR_NAME, _AR_DOES) for match in pattern.finditer(text))
-    return _unlike("ar", text, {name for name, count in counts.items() if count >= _least_sightings(text)}, least=2)
+    least = _least_sightings(text)
+    return _unlike("ar", text, {name for name, count in counts.items() if count >= least}, least=least)
 
 
 def _hi_names(text: str) -> list[str]:
     counts = Counter(match.group(1) for match in _HI_NAME.finditer(text))
-    names = {name for name, count in counts.items() if count >= _least_sightings(text) and not name.endswith("ों")}
-    return _unlike("hi", text, names, least=2)
+    least = _least_sightings(text)
+    names = {name for name, count in counts.items() if count >= least and not name.endswith("ों")}
+    return _unlike("hi", text, names, least=least)
 
 
 def _least_sightings(text: str) -> int:

@@ -1,0 +1,534 @@
+"""What the reading of stories promises: exact, verbatim, natural cuts, and facts that stand in the text."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models import SceneFacts, ScriptAnalysis, Segment
+from utils import (
+    analyze_script,
+    count_words,
+    guess_language,
+    max_scenes,
+    read_scene,
+    read_scenes,
+    scene_title,
+    split_story,
+)
+
+LANTERN = (
+    "Mira found the paper boat at dawn, stuck in the reeds by the mill. It was wet through.\n\n"
+    "“Whose is it?” asked Mira.\n\n“Nobody’s,” said the miller.\n\n"
+    "The next evening she carried it through the market, where old Tomas was stacking pears in the rain. "
+    "The stalls were closing.\n\n"
+    "“That is a sea boat,” said Tomas.\n\n“Then it is far from home,” said Mira.\n\n"
+    "Three days later they set it on the black water together. The lantern in it did not go out."
+)
+
+FOUNTAIN = """Title: The Lantern
+
+FADE IN:
+
+EXT. BEACH - DAWN
+
+Rain. MARA walks the wet sand with a lamp.
+
+MARA
+Where is it?
+
+OLD TOMAS (O.S.)
+Where you left it.
+
+INT. LIGHTHOUSE - NIGHT
+
+Mara climbs.
+
+MARA (CONT'D)
+I see it.
+
+EXT/INT. BOAT - CONTINUOUS
+
+Tomas rows.
+
+OLD TOMAS
+Hush.
+
+.THE DROWNED CAVE
+
+MARA
+Listen.
+"""
+
+CHINESE = (
+    "第一章 河边的纸船\n\u3000\u3000清晨，米拉在河边发现了一只纸船。米拉说：“这是谁的船？”没有人回答。\n"
+    "第二章 市场\n\u3000\u3000第二天晚上下雨了。阿托在市场卖梨。阿托说：“这是海上的船。”米拉笑了。\n"
+    "第三章 大海\n\u3000\u3000他们把船放进海里。灯没有灭。\n"
+)
+
+ARABIC = (
+    "في الصباح وجدت ليلى قاربا من ورق في النهر. قالت ليلى: هذا قارب جميل.\n\n"
+    "وفي اليوم التالي ذهبت ليلى إلى السوق. قال سالم: القارب للبحر. قالت ليلى: نعم.\n\n"
+    "وفي الليل جاء المطر، ولم ينطفئ المصباح."
+)
+
+HINDI = (
+    "एक दिन सुबह मीरा को नदी में कागज़ की नाव मिली। मीरा ने कहा, यह किसकी नाव है?\n\n"
+    "अगले दिन रात को बारिश हुई। रामू ने पूछा, कहाँ जा रही हो? मीरा ने कहा, समुद्र तक।"
+)
+
+
+def starts(segments: list[Segment]) -> list[str]:
+    return [segment.text.strip().splitlines()[0].strip() for segment in segments]
+
+
+def facts_of(text: str) -> SceneFacts:
+    return read_scene(text, analyze_script(text))
+
+
+def names_of(analysis: ScriptAnalysis) -> set[str]:
+    return {person.name for person in analysis.characters}
+
+
+# --- Exact and verbatim ----------------------------------------------------------------------------------------
+
+STORIES = {"en": LANTERN, "fountain": FOUNTAIN, "zh": CHINESE, "ar": ARABIC, "hi": HINDI}
+
+
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())
+def test_every_number_of_scenes_is_met_exactly_and_loses_nothing(story: str) -> None:
+    for n in range(1, max_scenes(story) + 1):
+        segments = split_story(story, n)
+
+        assert len(segments) == n
+        assert "".join(segment.text for segment in segments) == story
+        assert all(story[s.start : s.end] == s.text and s.text.strip() for s in segments)
+
+
+def test_more_scenes_than_words_is_refused_with_the_most_there_can_be() -> None:
+    assert max_scenes("one two three") == 3
+
+    with pytest.raises(ValueError, match="at most 3"):
+        split_story("one two three", 4)
+
+
+@pytest.mark.parametrize("blank", ["", " \n\t\r\n", "\u3000"], ids=["empty", "spaces", "wide space"])
+def test_a_blank_text_has_no_scene(blank: str) -> None:
+    assert max_scenes(blank) == 0
+
+    with pytest.raises(ValueError, match="at most 0"):
+        split_story(blank, 1)
+
+
+def test_fewer_than_one_scene_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        split_story(LANTERN, 0)
+
+
+def test_the_same_story_is_always_cut_the_same_way() -> None:
+    assert split_story(LANTERN, 3) == split_story(LANTERN, 3)
+
+
+def test_words_are_never_cut_where_spaces_part_them() -> None:
+    segments = split_story("Far away stood an unbelievably tall lighthouse", 7)
+
+    assert [s.text.strip() for s in segments] == "Far away stood an unbelievably tall lighthouse".split()
+
+
+def test_a_script_without_spaces_can_be_cut_between_characters() -> None:
+    segments = split_story("纸船漂走了。", 5)
+
+    assert [segment.text for segment in segments] == ["纸", "船", "漂", "走", "了。"]
+
+
+PIECES = st.sampled_from(
+    ["word", "Mira", " ", "\n", "\r\n", "\r", "\n\n", ".", "。", "船", "か\u3099", "e\u0301", "\u0301", "\0", "\u200f",
+     "👨\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "“", "”", "* * *", "Chapter 1", "INT. MILL - DAY", "#", "\u3000", "کت", "कि"]
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(PIECES, max_size=40).map("".join), st.integers(1, 12))
+def test_any_text_is_cut_whole_or_refused(text: str, n: int) -> None:
+    if n > max_scenes(text):
+        with pytest.raises(ValueError, match="at most"):
+            split_story(text, n)
+        return
+
+    segments = split_story(text, n)
+
+    assert "".join(segment.text for segment in segments) == text
+    assert len(segments) == n
+    for before, after in pairwise(segments):
+        assert before.text.strip()
+        assert after.text.strip()
+        assert unicodedata.category(after.text[0])[0] != "M"
+        assert after.text[0] not in "\u200d\ufe0f🏽"
+        assert before.text[-1] != "\u200d"
+        assert not (before.text[-1] == "\r" and after.text[0] == "\n")
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(PIECES, max_size=30).map("".join))
+def test_any_text_can_be_analysed_read_and_titled(text: str) -> None:
+    analysis = analyze_script(text, max_scenes=5)
+
+    assert 1 <= analysis.recommended_scenes <= 5
+    assert len(read_scenes([text, text], analysis)) == 2
+    assert 1 <= len(scene_title(text)) <= 60
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 300_000,
+        "\n" * 100_000 + "x",
+        ". " * 20_000,
+        "." * 100_000,
+        "the next " * 20_000,
+        "“" * 50_000,
+        "* " * 20_000,
+    ],
+    ids=["one word", "newlines", "stops", "dots", "time words", "quotes", "stars"],
+)
+def test_a_long_row_of_one_thing_takes_no_long_time(text: str) -> None:
+    began = time.process_time()
+
+    split_story(text, min(5, max_scenes(text)))
+    analyze_script(text)
+
+    assert time.process_time() - began < 3
+
+
+# --- Natural borders -------------------------------------------------------------------------------------------
+
+
+def story_with(*headings: str, between: str = "\n\n") -> str:
+    body = "The boat went on down the water and nobody spoke for a long while. A heron stood by."
+    return "".join(f"{heading}{between}{body}\n\n{body}\n\n" for heading in headings)
+
+
+MARKED = {
+    "chapters": ("Chapter I", "Chapter II: The Mill", "Chapter III"),
+    "german scenes": ("Erste Szene", "Zweite Szene", "Dritte Szene"),
+    "spanish": ("Capítulo primero", "Capítulo segundo", "Capítulo tercero"),
+    "russian": ("Глава 1", "Глава 2", "Глава 3"),
+    "turkish": ("Birinci Bölüm", "İkinci Bölüm", "Üçüncü Bölüm"),
+    "arabic": ("الفصل الأول", "الفصل الثاني", "الفصل الثالث"),
+    "hindi": ("अध्याय 1", "अध्याय 2", "अध्याय 3"),
+    "korean": ("제1장 강", "제2장 시장", "제3장 바다"),
+    "japanese": ("第一話 川", "第二話 市場", "第三話 海"),
+    "roman": ("I", "II", "III"),
+    "digits": ("1.", "2.", "3."),
+    "cjk digits": ("一", "二", "三"),
+    "markdown": ("# One boat", "## Two oars", "## Three stones"),
+    "sluglines": ("INT. MILL - DAY", "EXT/INT. BOAT - NIGHT", "12 EXT. SEA - DAWN"),
+    "forced sluglines": (".THE MILL", ".THE BOAT", ".THE SEA"),
+    "act and scene": ("ACT I\n\nSCENE I", "SCENE II", "ACT II\n\nSCENE I"),
+}
+
+
+@pytest.mark.parametrize("headings", MARKED.values(), ids=MARKED.keys())
+def test_marked_scenes_are_cut_at_their_headings(headings: tuple[str, ...]) -> None:
+    segments = split_story(story_with(*headings), 3)
+
+    assert starts(segments) == [heading.splitlines()[0] for heading in headings]
+
+
+@pytest.mark.parametrize("line", ["* * *", "***", "#", "⁂", "---", "— — —", "◇"])
+def test_a_break_line_ends_a_scene_and_stays_with_it(line: str) -> None:
+    story = (
+        f"The mill stood still. Nobody came.\n\n{line}\n\nMira woke. It rained.\n\nShe ran out at once, into the wet."
+    )
+
+    segments = split_story(story, 2)
+
+    assert starts(segments)[1] == "Mira woke. It rained."
+    assert segments[0].text.rstrip().endswith(line)
+
+
+def test_breaks_are_found_in_wrapped_text_with_windows_line_ends() -> None:
+    story = "The mill stood\r\nstill. Nobody\r\ncame near it.\r\n\r\n***\r\n\r\nMira woke and\r\nran out.\r\n\r\nIt rained\r\nhard.\r\n"
+
+    assert starts(split_story(story, 2)) == ["The mill stood", "Mira woke and"]
+
+
+def test_a_rare_wider_gap_is_a_border() -> None:
+    story = "".join(f"Line {i} of the river song.\n\n" + ("\n\n" if i == 6 else "") for i in range(12))
+
+    assert starts(split_story(story, 2))[1] == "Line 7 of the river song."
+
+
+def test_a_title_is_no_scene_of_its_own() -> None:
+    story = "The Paper Boat\n\n" + story_with("Chapter 1", "Chapter 2")
+
+    segments = split_story(story, 2)
+
+    assert starts(segments) == ["The Paper Boat", "Chapter 2"]
+
+
+def test_fewer_scenes_than_chapters_keep_whole_chapters() -> None:
+    headings = tuple(f"Chapter {i}" for i in range(1, 10))
+
+    segments = split_story(story_with(*headings), 3)
+
+    assert all(start.startswith("Chapter") for start in starts(segments))
+
+
+def test_more_scenes_than_chapters_keep_every_chapter_border() -> None:
+    headings = tuple(f"Chapter {i}" for i in range(1, 5))
+
+    segments = split_story(story_with(*headings), 8)
+
+    assert set(headings) <= set(starts(segments))
+
+
+def test_without_marks_a_scene_opens_where_time_moves_on() -> None:
+    segments = split_story(LANTERN, 3)
+
+    assert [start.split()[0:3] for start in starts(segments)[1:]] == [
+        ["The", "next", "evening"],
+        ["Three", "days", "later"],
+    ]
+
+
+def test_cuts_fall_between_sentences_where_there_are_no_paragraphs() -> None:
+    story = "He sat. “Why?” she said. Mr. Vane rose at 3.30 and left. It rained! The mill was dark. Nobody came."
+
+    segments = split_story(story, 4)
+
+    assert all(segment.text.rstrip()[-1] in ".!?”" for segment in segments)
+    assert not any(segment.text.rstrip().endswith("Mr.") for segment in segments)
+
+
+# --- Analysis --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        (LANTERN, "en"),
+        (CHINESE, "zh"),
+        (ARABIC, "ar"),
+        (HINDI, "hi"),
+        ("Am Morgen ging Lena in den Wald, und der Wolf war nicht zu sehen.", "de"),
+        ("Le matin, elle est allée dans la forêt avec son frère.", "fr"),
+        ("Por la mañana la niña se fue al bosque con su hermano.", "es"),
+        ("La mattina la bambina andò nel bosco con il fratello, e non era sola.", "it"),
+        ("De manhã a menina foi para a floresta com o seu irmão e não voltou.", "pt"),
+        ("Утром она пошла в лес, и он был там не один.", "ru"),
+        ("Sabah kız ormana gitti ve bir kurt gördü ama korkmadı.", "tr"),
+        ("むかし、川のそばに小さな舟がありました。", "ja"),
+        ("어느 날 아침 미라는 강가에서 배를 보았습니다.", "ko"),
+        ("xq zzv 12", "und"),
+    ],
+)
+def test_the_language_is_told(text: str, language: str) -> None:
+    assert guess_language(text) == language
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        (LANTERN, "prose"),
+        (FOUNTAIN, "screenplay"),
+        (CHINESE, "chapters"),
+        ("LENA\nWho is there?\n\nTOM\nOnly me.\n\nLENA\nCome in, then.\n\nTOM\nThank you.", "play"),
+    ],
+    ids=["prose", "screenplay", "chapters", "play"],
+)
+def test_the_form_of_the_text_is_told(text: str, form: str) -> None:
+    assert analyze_script(text).format == form
+
+
+def test_the_speakers_of_a_screenplay_are_its_characters_exactly() -> None:
+    analysis = analyze_script(FOUNTAIN)
+
+    assert names_of(analysis) == {"MARA", "OLD TOMAS"}
+
+
+@pytest.mark.parametrize(
+    ("story", "names"),
+    [
+        (LANTERN, {"Mira", "Tomas"}),
+        (CHINESE, {"米拉", "阿托"}),
+        (ARABIC, {"ليلى", "سالم"}),
+        (HINDI, {"मीरा", "रामू"}),
+        (
+            "Am Morgen ging Lena in den Wald. »Hallo«, sagte Lena. Am Abend kam Herr Krause und lachte.",
+            {"Lena", "Krause"},
+        ),
+        (
+            "The fox ran. “Stop!” said the fox. “Why?” asked the owl.\n\n“Go,” said the fox. “No,” said the owl.",
+            {"fox", "owl"},
+        ),
+    ],
+    ids=["en", "zh", "ar", "hi", "de", "animals"],
+)
+def test_those_who_act_in_a_story_are_found(story: str, names: set[str]) -> None:
+    assert names_of(analyze_script(story)) == names
+
+
+def test_a_character_is_counted_and_placed() -> None:
+    mira = analyze_script(LANTERN).characters[0]
+
+    assert (mira.name, mira.mentions, mira.first_offset) == ("Mira", LANTERN.count("Mira"), LANTERN.index("Mira"))
+
+
+def test_places_are_named_as_written_with_the_painters_word_for_them() -> None:
+    places = {place.name: place.kind for place in analyze_script(LANTERN).locations}
+
+    assert places["market"] == "market"
+    assert places["mill"] == "interior"
+
+
+def test_told_times_stand_in_order_of_appearance() -> None:
+    assert analyze_script(LANTERN).times == ["at dawn", "The next evening", "Three days"]
+
+
+def test_marks_decide_the_recommended_number_of_scenes() -> None:
+    analysis = analyze_script(story_with(*(f"Chapter {i}" for i in range(1, 8))))
+
+    assert (analysis.estimated_scenes, analysis.recommended_scenes) == (7, 7)
+
+
+def test_the_recommended_number_never_exceeds_the_cap_or_the_text() -> None:
+    assert analyze_script(story_with(*(f"Chapter {i}" for i in range(1, 8))), max_scenes=4).recommended_scenes == 4
+    assert analyze_script("Two words").recommended_scenes == 2
+
+
+@pytest.mark.parametrize(("words", "scenes"), [(90, 3), (1000, 10), (5700, 10)])
+def test_length_decides_where_nothing_is_marked(words: int, scenes: int) -> None:
+    assert analyze_script("The river ran on past us. " * (words // 6)).recommended_scenes == pytest.approx(
+        scenes, abs=1
+    )
+
+
+def test_a_chinese_character_counts_as_half_a_word() -> None:
+    assert count_words("纸船漂走") == 2
+    assert count_words("two words") == 2
+
+
+def test_dense_prose_is_more_complex_than_a_picture_book() -> None:
+    simple = analyze_script("The cat sat. It was red. It ran off. We saw it go.").complexity
+    dense = analyze_script(
+        "Notwithstanding considerable circumstantial evidence, the commissioners unanimously postponed their "
+        "deliberations, preferring procedural uncertainty to whatever embarrassment a premature publication might "
+        "conceivably occasion."
+    ).complexity
+
+    assert (simple, dense) == (1, 10)
+
+
+def test_a_theme_that_runs_through_the_story_is_named() -> None:
+    story = (
+        "The dragon and the witch shared a spell. The witch waved her wand, and the dragon grew wings of magic light."
+    )
+
+    assert "magic" in analyze_script(story).themes
+
+
+# --- One scene -------------------------------------------------------------------------------------------------
+
+
+def test_a_slugline_tells_place_and_time() -> None:
+    facts = facts_of("EXT. BEACH - DAWN\n\nRain. MARA walks.\n\nMARA\nHello?\n")
+
+    assert (facts.location, facts.place_kind, facts.time_of_day, facts.weather) == ("BEACH", "beach", "dawn", "rain")
+
+
+def test_inside_is_inside_whatever_the_room() -> None:
+    assert facts_of("INT. CASTLE - NIGHT\n\nThey wait.\n").place_kind == "interior"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "when", "weather"),
+    [
+        ("At night they rowed across the sea in a storm.", "sea", "night", "storm"),
+        ("Am Abend ging sie durch den Wald, und es fiel Schnee auf sie.", "forest", "evening", "snow"),
+        ("À l'aube, il est arrivé au château dans le brouillard.", "castle", "dawn", "fog"),
+        ("清晨，他走进森林，下雨了。", "forest", "morning", "rain"),
+        ("夜、雨の市場で彼を見ました。", "market", "night", "rain"),
+        ("وفي الليل وصلت إلى الصحراء تحت المطر، وهي لا تعرف الطريق في الصحراء.", "desert", "night", "rain"),
+        ("रात को वह गाँव में पहुँचा और बारिश हो रही थी।", "village", "night", "rain"),
+    ],
+    ids=["en", "de", "fr", "zh", "ja", "ar", "hi"],
+)
+def test_place_time_and_weather_are_read_in_many_languages(text: str, kind: str, when: str, weather: str) -> None:
+    facts = facts_of(text)
+
+    assert (facts.place_kind, facts.time_of_day, facts.weather) == (kind, when, weather)
+
+
+def test_the_mood_is_the_one_with_most_words() -> None:
+    assert facts_of("She laughed and danced. Everyone was happy and sang.").mood == "joyful"
+    assert facts_of("He wept alone at the grave, and the tears of his sorrow fell.").mood == "sad"
+
+
+def test_a_text_that_says_nothing_yields_no_facts() -> None:
+    assert facts_of("Yes.") == SceneFacts()
+
+
+def test_only_those_the_scene_names_are_present_in_order() -> None:
+    analysis = analyze_script(LANTERN)
+
+    assert read_scene("Tomas called. Mira came.", analysis).characters == ("Tomas", "Mira")
+    assert read_scene("Nobody was there.", analysis).characters == ()
+
+
+def test_a_night_stays_night_until_the_story_moves_on() -> None:
+    scenes = [
+        "At night they came to the castle.",
+        "Nobody spoke.",
+        "The next day they spoke.",
+        "In the evening they left.",
+    ]
+
+    facts = read_scenes(scenes, analyze_script(" ".join(scenes)))
+
+    assert [scene.time_of_day for scene in facts] == ["night", "night", "unknown", "evening"]
+    assert [scene.place_kind for scene in facts[:2]] == ["castle", "castle"]
+
+
+def test_a_new_chapter_carries_nothing_over() -> None:
+    scenes = ["At night they came to the castle.", "Chapter 2\n\nNobody spoke of it again."]
+
+    facts = read_scenes(scenes, analyze_script("\n\n".join(scenes)))
+
+    assert (facts[1].time_of_day, facts[1].place_kind) == ("unknown", None)
+
+
+# --- Titles ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("## Chapter 3: The Mill\n\nIt stood still.", "Chapter 3: The Mill"),
+        ("EXT. BEACH - DAWN\n\nRain.", "EXT. BEACH - DAWN"),
+        ("IV\n\nMira woke early. It rained.", "Mira woke early"),
+        ("* * *\n\nMira woke early.", "Mira woke early"),
+        ("“Go!” he said.\n\nThe boat turned slowly in the reeds.", "The boat turned slowly in the reeds"),
+        ("第二章 市场\n第二天晚上下雨了。", "第二章 市场"),
+        ("第二章\n\u3000第二天晚上下雨了。他走了。", "第二天晚上下雨了"),
+        ("Title: The Lantern\n\nFADE IN:\n", "The Lantern"),
+    ],
+)
+def test_a_scene_is_titled_in_its_own_words(text: str, title: str) -> None:
+    assert scene_title(text) == title
+
+
+def test_a_long_first_sentence_gives_its_first_clause() -> None:
+    text = "The boat had come down the river in the night, although nobody had seen it pass the mill or the town."
+
+    assert scene_title(text) == "The boat had come down the river in the night"
+
+
+@pytest.mark.parametrize("text", ["", "\n", "***", "…", "x" * 500, "船" * 500], ids=repr)
+def test_a_title_is_never_empty_and_never_long(text: str) -> None:
+    assert 1 <= len(scene_title(text)) <= 60
