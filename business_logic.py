@@ -133,7 +133,7 @@ class StoryRules(Protocol):
     """Writes what the text model would write, by rule: the offline stand-in."""
 
     def bible(
-        self, title: str, analysis: ScriptAnalysis, facts: list[SceneFacts], settings: GenerationSettings
+        self, title: str, story: str, analysis: ScriptAnalysis, facts: list[SceneFacts], settings: GenerationSettings
     ) -> StoryBible: ...
 
     def scene(
@@ -522,7 +522,7 @@ class Studio:
             except ProviderError as error:
                 log.warning("bible by rule", extra={"session_id": session.session_id, "reason": error.code})
         facts = [scene.facts for scene in session.scenes]
-        return self.rules.bible(session.title, session.analysis, facts, session.settings)
+        return self.rules.bible(session.title, session.story_text, session.analysis, facts, session.settings)
 
     async def _render_all(self, session_id: str) -> None:
         """Every scene at once, each on its own way, until none has work left."""

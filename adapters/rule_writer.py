@@ -10,7 +10,11 @@ from models import BibleCharacter, BiblePlace, GenerationSettings, MediaType, Sc
 
 MAX_CHARACTERS = 8
 MAX_PLACES = 8
+TITLE_CHARS = 60
+MAX_PRESENT = 4  # described in one prompt; image models mix up more
 MOMENT_CHARS = 320  # how much of the scene's own words goes into a prompt
+LOOK_CHARS = 20_000  # of the story are searched for looks: they are told where somebody first appears
+FRAME = "Scene from a story:"  # the story may be in any language, the rest of a prompt is English
 
 STYLES: dict[MediaType, str] = {
     "cinematic": "Cinematic film still, dramatic natural light, deep perspective, rich colour grading",
@@ -22,6 +26,24 @@ STYLES: dict[MediaType, str] = {
 # A recurring character needs something that stays: where the story gives us only a name, the rule picks a coat.
 COLOURS = ("red", "blue", "green", "yellow", "violet", "orange", "teal", "brown")
 GARMENTS = ("coat", "scarf", "cloak", "jacket")
+CLOTHES = "apron boots cap cape cloak coat dress gloves gown hat hood jacket robe scarf shawl shirt suit uniform vest"
+SHADES = "black blue brown gold golden gray green grey orange pink purple red scarlet silver teal violet white yellow"
+PEOPLE = (
+    "artist baby baker boy captain child cook daughter doctor farmer fisherman gardener giant girl gnome grandfather"
+    " grandmother king knight lady man merchant miller nurse old-timer pirate prince princess queen sailor sister"
+    " soldier teacher thief tailor wizard witch woman"
+)
+# What stands right before a name and stays in the picture, in the languages where it is one word.
+AGES = {
+    "old": "old elderly aged alt alte alter alten vieux vieille viejo vieja vecchio vecchia velho velha oude"
+    " старый старая",
+    "young": "young jung junge junger jungen jeune joven giovane jovem jonge молодой молодая",
+    "little": "little small tiny klein kleine kleiner kleinen petit petite pequeño pequeña piccolo piccola"
+    " pequeno pequena маленький маленькая",
+    "tall": "tall lanky groß große großer großen grand grande alto alta lange высокий высокая",
+    "blind": "blind blinde blinder blinden aveugle ciego ciega cieco cieca cego cega",
+    "bearded": "bearded bärtige bärtiger barbu barbudo barbuto",
+}
 ANIMALS = frozenset(
     "badger bear beaver bird cat cow crow deer dog donkey dragon duck eagle elephant fox frog goat goose hare hawk hen"
     " horse lion mole monkey mouse otter owl ox pig pigeon pony rabbit rat raven robot rooster sheep snake sparrow"
@@ -81,22 +103,31 @@ SOFTER = {
 }
 _SOFTER = re.compile(rf"\b(?:{'|'.join(SOFTER)})\b", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
+_SPEECH = re.compile('“[^”]*”|„[^“”]*[“”]|«[^»]*»|»[^«]*«|「[^」]*」|『[^』]*』|"[^"]*"')
+_SENTENCE = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])")
+_SPOKEN = "\0"  # stands for speech that was taken out
+_ENDS = tuple(".!?…。！？\"'”’»」』")
+
+_ENGLISH_AGE = {word: english for english, words in AGES.items() for word in words.split()}
+_CLOTHING = rf"(?:[a-z-]+ ){{0,2}}(?:{SHADES.replace(' ', '|')}) (?:[a-z-]+ ){{0,2}}(?:{CLOTHES.replace(' ', '|')})"
+_KIND = re.compile(rf"\b(?:{(PEOPLE + ' ' + CLOTHES).replace(' ', '|')})\b")
 
 
 class RuleWriter:
     """The offline stand-in for the text model; the same input gives the same words."""
 
     def bible(
-        self, title: str, analysis: ScriptAnalysis, facts: list[SceneFacts], settings: GenerationSettings
+        self, title: str, story: str, analysis: ScriptAnalysis, facts: list[SceneFacts], settings: GenerationSettings
     ) -> StoryBible:
-        """Who recurs and where the story goes, by the analysis; looks are picked by name and seed."""
+        """Who recurs and where the story goes, by the analysis; looks as the story says, else by name and seed."""
         present = [name for scene in facts for name in scene.characters]
+        opening = story[:LOOK_CHARS]
         names = sorted(set(present), key=lambda name: (-present.count(name), present.index(name)))[:MAX_CHARACTERS]
         places = [place for place in analysis.locations if place.name][:MAX_PLACES]
         return StoryBible(
-            title=title,
+            title=title.strip() or shorten(_SPACES.sub(" ", story).strip(), TITLE_CHARS),
             style=settings.style or STYLES[settings.media_type],
-            characters=[BibleCharacter(name=name, appearance=look(name, settings.seed)) for name in names],
+            characters=[BibleCharacter(name=name, appearance=look(name, settings.seed, opening)) for name in names],
             places=[BiblePlace(name=place.name, description=place.kind or place.name) for place in places],
             source="offline",
         )
@@ -104,16 +135,22 @@ class RuleWriter:
     def scene(
         self, bible: StoryBible, text: str, facts: SceneFacts, settings: GenerationSettings, max_chars: int
     ) -> SceneText:
-        """A scene's description (its own first words) and a prompt of facts, looks and style."""
-        moment = shorten(_SPACES.sub(" ", text).strip(), MOMENT_CHARS)
+        """A scene's description (its own first words) and a prompt: what happens, who with which looks, where, style.
+
+        The title is left to the caller, who has one in the scene's own words.
+        """
         looks = {character.name: character.appearance for character in bible.characters}
-        who = "; ".join(f"{name}, {looks[name]}" if looks.get(name) else name for name in facts.characters)
+        who = " ".join(f"{name}: {looks[name]}." for name in facts.characters[:MAX_PRESENT] if looks.get(name))
         prompt = compose_prompt(
-            style=bible.style, who=who, action=moment, place=where_and_when(facts), max_chars=max_chars
+            style=bible.style,
+            who=who,
+            action=f"{FRAME} {shorten(what_happens(text), MOMENT_CHARS)}",
+            place=where_and_when(facts),
+            max_chars=max_chars,
         )
         return SceneText(
             title="",
-            description=moment,
+            description=shorten(_SPACES.sub(" ", text).strip(), MOMENT_CHARS),
             image_prompt=prompt,
             characters=facts.characters,
             location=facts.location,
@@ -125,13 +162,54 @@ class RuleWriter:
         return _SOFTER.sub(lambda match: SOFTER[match.group().lower()], prompt)
 
 
-def look(name: str, seed: int) -> str:
-    """The fixed words for a character of whom only the name is known."""
+def look(name: str, seed: int, story: str = "") -> str:
+    """The fixed words for a character: what the story says right beside the name, else clothes picked by the name."""
     for word in re.findall(r"[a-z]+", name.lower()):
         if word in ANIMALS:
             return f"a {word}"
+    said = described(name, story)
+    if said and re.search(rf"\b(?:{CLOTHES.replace(' ', '|')})\b", said):
+        return said
+    clothes = worn_by(name, story) or f"always in the same {_clothes(name, seed)}"
+    person = said or age_of(name, story)
+    return f"{person}, {clothes}" if person else clothes
+
+
+def described(name: str, story: str) -> str | None:
+    """`a girl in a red coat`, from `Mira, a girl in a red coat,` or `a girl in a red coat named Mira`."""
+    who = re.escape(name)
+    phrases = re.findall(rf"\b{who}, (an? [^,.;:!?“”\"]{{3,60}})(?=[,.;:!?])", story)
+    phrases += re.findall(rf"\b([Aa]n? [^,.;:!?“”\"]{{3,60}}?),? (?:called|named) {who}\b", story)
+    return next((phrase[0].lower() + phrase[1:] for phrase in phrases if _KIND.search(phrase)), None)
+
+
+def worn_by(name: str, story: str) -> str | None:
+    """`wearing a red coat`, from `Mira wore a red coat` or `Mira, in her red coat`; no other name in between."""
+    found = re.search(
+        rf"\b{re.escape(name)}\b[^.!?;A-Z]{{0,40}}\b(?:wore|wears|wearing|in) (?:an?|her|his|the|its) ({_CLOTHING})\b",
+        story,
+    )
+    return f"wearing a {found.group(1)}" if found else None
+
+
+def age_of(name: str, story: str) -> str | None:
+    """`old`, from `old Tomas`, `der alte Tomas` or `le vieux Tomas`."""
+    before = re.findall(rf"\b(\w+) {re.escape(name)}\b", story)
+    return next((_ENGLISH_AGE[word.lower()] for word in before if word.lower() in _ENGLISH_AGE), None)
+
+
+def _clothes(name: str, seed: int) -> str:
     number = zlib.crc32(f"{seed}:{name}".encode())
-    return f"always in the same {COLOURS[number % len(COLOURS)]} {GARMENTS[number // 8 % len(GARMENTS)]}"
+    return f"{COLOURS[number % len(COLOURS)]} {GARMENTS[number // 8 % len(GARMENTS)]}"
+
+
+def what_happens(text: str) -> str:
+    """The scene without headings and without speech, which a picture cannot show; all of it where nothing is left."""
+    paragraphs = [_SPACES.sub(" ", part).strip() for part in re.split(r"\n\s*\n", text)]
+    told = " ".join(part for part in paragraphs if part.endswith(_ENDS)) or " ".join(filter(None, paragraphs))
+    sentences = _SENTENCE.split(_SPEECH.sub(_SPOKEN, told))
+    silent = " ".join(part for part in sentences if part and _SPOKEN not in part).strip()
+    return (silent or told).rstrip("。")
 
 
 def where_and_when(facts: SceneFacts) -> str:
