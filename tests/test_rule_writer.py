@@ -16,9 +16,9 @@ STORIES = {
         ["dawn", "forest", "at night", "in the rain"],
     ),
     "de": (
-        "Am Morgen stand der alte Thomas auf der Brücke. Klara rief ihn, und Thomas lachte. „Wohin?“, fragte Klara.\n\n"
-        "In der Nacht gingen Klara und Thomas durch den Wald. Es regnete, und Klara trug die Laterne.",
-        ["Thomas: old, always in the same ", "Klara: always in the same "],
+        "Am Morgen stand der alte Thomas auf der Brücke. Thomas lachte laut. „Wohin?“, fragte Thomas.\n\n"
+        "In der Nacht ging Thomas durch den Wald. Es regnete, und Thomas trug die Laterne.",
+        ["Thomas: old, always in the same "],
         ["in the morning", "forest", "at night", "in the rain"],
     ),
     "fr": (
