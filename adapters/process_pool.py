@@ -85,7 +85,7 @@ class ProcessPool:
     def _start(self) -> ProcessPoolExecutor:
         from loky import ProcessPoolExecutor
 
-        return ProcessPoolExecutor(self._max_workers, timeout=None, initializer=begin_work)
+        return ProcessPoolExecutor(self._max_workers, timeout=None, initializer=begin_work, initargs=(os.getpid(),))
 
     def _discard(self, broken: ProcessPoolExecutor) -> None:
         with self._lock:
@@ -93,15 +93,14 @@ class ProcessPool:
                 self._executor = None
 
 
-def begin_work() -> None:
+def begin_work(parent: int) -> None:
     """The first thing a worker does: it steps back behind the service, whose answers must not wait for a drawing."""
     os.nice(NICENESS)
-    leave_with_parent()
+    leave_with_parent(parent)
 
 
-def leave_with_parent() -> None:
+def leave_with_parent(parent: int) -> None:
     """Ends this process soon after its parent has died, however it died; loky's workers would wait for ever."""
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:

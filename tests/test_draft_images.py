@@ -357,6 +357,24 @@ async def test_a_closed_pool_refuses_and_leaves_no_process() -> None:
         os.kill(worker, 0)
 
 
+def test_workers_leave_when_their_parent_was_killed() -> None:
+    script = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "import asyncio, os, signal, adapters.process_pool\n"
+        "async def run():\n"
+        "    pool = adapters.process_pool.ProcessPool(2)\n"
+        "    print(await pool.run(os.getpid), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(run())\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, timeout=15)  # until the last one left
+
+    assert done.returncode == -signal.SIGKILL
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
+
+
 def test_importing_starts_nothing_and_workers_import_neither_main_nor_a_framework(tmp_path: Path) -> None:
     script = tmp_path / "main.py"
     script.write_text(
