@@ -94,8 +94,8 @@ async def open_small_studio(settings: Settings, painter: FlatPainter, metrics: M
     journal.start()
     manager = SessionManager(max_sessions=settings.max_sessions, journal=journal, clock=utc_now)
     ledger = Ledger(daily_budget_usd=None, journal=journal, clock=utc_now)
-    runner = LocalRunner(lambda session_id: studio.run(session_id), lambda session_id: studio.crashed(session_id))
-    studio = Studio(
+    runner = LocalRunner(lambda session_id: opened.run(session_id), lambda session_id: opened.crashed(session_id))
+    opened = Studio(
         store=LocalStore(manager, ledger, journal),
         journal=journal,
         ledger=ledger,
@@ -124,7 +124,7 @@ async def open_small_studio(settings: Settings, painter: FlatPainter, metrics: M
         clock=utc_now,
     )
     try:
-        yield studio
+        yield opened
     finally:
         painter.gate.set()
         await runner.stop(grace=5)
