@@ -726,7 +726,7 @@ class Studio:
             seed = request.seed if record.seed is None else record.seed
             drawing = Drawing(seed=seed, cost_usd=record.cost_usd, url=record.url)
         else:
-            drawing = await painter.draw(request, task)
+            drawing = await self._draw_once(painter, request, task)
         cost = await task.made(drawing)
         try:
             picture = await painter.fetch(drawing, request)
@@ -740,6 +740,13 @@ class Studio:
         self.journal.delete_drawing(session.owner, key)
         await self.store.commit()
         return kept
+
+    async def _draw_once(self, painter: ImageModel, request: ImageRequest, task: PictureTask) -> Drawing:
+        try:
+            return await painter.draw(request, task)
+        except ProviderError:
+            await task.given_up()
+            raise
 
     async def _show(self, session: Session, scene: Scene, request: ImageRequest, key: str, kept: KeptPicture) -> None:
         await self.store.get(session.session_id)  # deleted meanwhile: nothing is written
@@ -1329,6 +1336,11 @@ class PictureTask:
         charge_id, self._record = self._record.charge_id, None
         await self._studio.settle(charge_id, cost_usd)
 
+    async def given_up(self) -> None:
+        """Nobody waits for it now. It may have been billed, so the whole charge is kept; its id is asked for later."""
+        if self._record is not None:
+            await self._studio.settle(self._record.charge_id, None)
+
     async def made(self, drawing: Drawing) -> float:
         """The picture exists: remember, before it is fetched, where it lies; returns what it cost this session."""
         record = self._record
@@ -1476,7 +1488,7 @@ def go_on(session: Session, *, max_cost_usd: float | None) -> Session:
     if max_cost_usd is not None and max_cost_usd != session.max_cost_usd:
         session = dataclasses.replace(session, max_cost_usd=max_cost_usd)
     woken = tuple(_wake(scene) for scene in session.scenes)
-    if all(scene.status in DONE for scene in woken):
+    if all(scene.status in DONE for scene in woken) and session.status != "cancelled":
         return session
     if any(before is not after for before, after in zip(session.scenes, woken, strict=True)):
         session = dataclasses.replace(session, scenes=woken)

@@ -170,14 +170,16 @@ def recover(journal: SqliteJournal, manager: SessionManager, ledger: Ledger, run
     manager.restore_keys(journal.load_keys())
     open_charges = journal.load_open_charges()
     unfinished = journal.load_unfinished()
-    wanted = {session.session_id for session in unfinished} | {charge.session_id for charge in open_charges}
+    running = {session.session_id for session in unfinished}
+    wanted = running | {charge.session_id for charge in open_charges}
     today = ledger.today()
     ledger.restore(
         open_charges=open_charges,
         by_session={session_id: journal.spent_by(session_id) for session_id in wanted},
         by_day={today: journal.spent_on(today)},
     )
-    ledger.close_after_crash(journal.load_drawing_charges())
+    asked_for = {charge.charge_id for charge in open_charges if charge.session_id in running}
+    ledger.close_after_crash(asked_for & journal.load_drawing_charges())
     for session in unfinished:
         manager.restore(dataclasses.replace(session, cost_usd=_spent_by(session.session_id, ledger)))
         runner.submit(session.session_id)

@@ -426,6 +426,7 @@ async def test_one_failed_scene_does_not_sink_the_rest(house: House) -> None:
     assert session.scenes[1].error is not None
     assert session.scenes[1].error.message == "No answer."
     assert session.scenes[1].error.retryable
+    assert house.ledger.open_of(session.session_id) == []
 
 
 async def test_a_session_without_any_picture_has_failed(house: House) -> None:
@@ -663,6 +664,35 @@ async def test_continue_wakes_what_failed_while_the_rest_still_runs(house: House
     session = await house.ended(session_id)
 
     assert statuses(session) == ["ready"] * 3
+
+
+async def test_a_drawing_whose_end_is_not_known_is_charged_whole_and_asked_for_later(house: House) -> None:
+    house.painter.errors[""] = ProviderUnavailable("Not finished in time.")
+    session = await house.drawn(num_scenes=1)
+    house.painter.errors.clear()
+    assert session.cost_usd == pytest.approx(2 * 0.001 + 0.005)
+    assert house.ledger.open_of(session.session_id) == []
+
+    await house.studio.continue_(OWNER, ContinueRequest(session_id=session.session_id))
+    after = await house.ended(session.session_id)
+
+    assert after.status == "completed"
+    assert len(house.painter.world.tasks) == 1
+    assert after.cost_usd == session.cost_usd  # the charge of the first try paid for it
+
+
+async def test_a_session_cancelled_at_its_last_picture_is_completed_by_continue(house: House) -> None:
+    house.painter.gate.close()
+    session_id = await house.generate()
+    await house.painter.gate.has(3)
+    await house.studio.cancel(OWNER, session_id)
+    house.painter.gate.open()
+    cancelled = await house.ended(session_id)
+
+    await house.studio.continue_(OWNER, ContinueRequest(session_id=session_id))
+
+    assert (cancelled.status, statuses(cancelled)) == ("cancelled", ["ready"] * 3)
+    assert (await house.ended(session_id)).status == "completed"
 
 
 async def test_a_redraw_makes_a_new_version_with_another_seed(house: House) -> None:
@@ -1427,6 +1457,8 @@ async def test_a_session_cancelled_right_before_a_crash_comes_to_rest(tmp_path: 
         await restarted.studio.status(OWNER, session_id)
         session = await restarted.ended(session_id)
 
+        assert restarted.ledger.open_of(session_id) == []
+        assert session.cost_usd == pytest.approx(4 * 0.001 + 3 * 0.005)  # what was sent may have been billed
         assert (session.status, statuses(session)) == ("cancelled", ["pending"] * 3)
         await restarted.studio.regenerate(OWNER, RegenerateRequest(session_id=session_id, scene_number=0))
         assert (await restarted.ended(session_id)).scenes[0].status == "ready"
