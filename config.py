@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     daily_budget_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
     projects_dir: Path = Path("projects")
-    storage_url: str | None = None
+    storage_url: SecretStr | None = None
     redis_url: SecretStr | None = None
     database_url: SecretStr | None = None
     job_lease_seconds: float = Field(default=15, gt=0)
