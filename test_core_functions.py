@@ -1801,6 +1801,7 @@ class FakePainter:
         self.open.set()
         self.blocks = "a word in no prompt"
         self.failing: dict[int, Exception] = {}  # by the seed of the scene
+        self.silent = False  # takes tasks and never answers
         self.state: tuple[ServiceState, str] = ("available", "")
         self.drawn: list[ImageRequest] = []
         self.tasks: list[str] = []
@@ -1821,6 +1822,8 @@ class FakePainter:
             self.tasks.append(task_id)
             self.drawn.append(request)
         await self.open.wait()
+        if self.silent:
+            raise ProviderUnavailable("It did not answer in time.")
         if request.seed in self.failing:
             await task.failed(0.0)
             raise self.failing[request.seed]
@@ -2338,7 +2341,7 @@ async def a_cancel_keeps_what_is_in_flight_and_may_be_continued(folder: Path) ->
         after = await here.ended(session_id)
 
         assert statuses == ["cancelled"] * 2
-        assert (session.status, after.status) == ("cancelled", "cancelled")
+        assert (session.status, after.status) == ("cancelled", "completed")
         assert [scene.status for scene in after.scenes] == ["ready"] * 3
         assert len(here.painter.tasks) == 3
 
@@ -2511,6 +2514,21 @@ async def after_a_crash_nothing_is_paid_twice(folder: Path) -> None:
 
         assert after.status == "completed"
         assert len(painter.tasks) == len(painter.drawn) == 3
+
+
+@promise(BUSINESS_LOGIC)
+async def a_drawing_given_up_is_charged_once_and_asked_for_later(folder: Path) -> None:
+    async with house(folder) as here:
+        here.painter.silent = True
+        session = await here.drawn(num_scenes=1)
+        here.painter.silent = False
+        await here.studio.continue_("local", ContinueRequest(session_id=session.session_id))
+        after = await here.ended(session.session_id)
+
+        assert (session.status, session.cost_usd) == ("failed", 0.002)
+        assert (after.status, after.cost_usd) == ("completed", 0.002)
+        assert here.kept.ledger.committed(session.session_id) == 0.002
+        assert len(here.painter.tasks) == 1
 
 
 @promise(BUSINESS_LOGIC)
