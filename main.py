@@ -63,6 +63,7 @@ from models import (
     ProviderError,
     ProviderUnavailable,
     RegenerateRequest,
+    RequestError,
     SceneDetail,
     SceneEdit,
     SceneNotFound,
@@ -94,6 +95,7 @@ offline drafts. Every error is an RFC 9457 problem document with a `code`, `retr
 # The one table from error to status; a class that is not here has the status of the nearest class above it.
 STATUS: Mapping[type[StoryError], int] = {
     StoryError: 500,
+    RequestError: 422,
     InvalidRequest: 422,
     UnknownModel: 422,
     PriceUnknown: 422,

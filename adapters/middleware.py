@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from utils import request_in_log, session_in_log
+from utils import is_session_id, request_in_log, session_in_log
 
 log = logging.getLogger("http")
 
@@ -250,5 +250,6 @@ def _route(scope: Scope) -> str:
 
 
 def _session(scope: Scope) -> str | None:
-    found = scope.get("path_params", {}).get("session_id")
-    return str(found)[:64] if found else session_in_log.get()
+    """The session a request is about; an address of the caller's own making stays out of the log."""
+    found = scope.get("path_params", {}).get("session_id", "")
+    return str(found) if is_session_id(found) else session_in_log.get()

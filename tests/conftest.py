@@ -163,6 +163,13 @@ async def finished(client: httpx.AsyncClient, session_id: str) -> Json:
         etag = answer.headers["etag"]
 
 
+async def idle(studio: Studio) -> None:
+    """Until no run is under way: a session has its last state a moment before its run has told everybody."""
+    assert isinstance(studio.runner, LocalRunner)
+    while studio.runner.running:
+        await asyncio.sleep(0)
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
