@@ -118,6 +118,7 @@ INLINE_STORY_CHARS = 2_000  # about 5 ms of reading on the loop
 THREAD_STORY_CHARS = 30_000  # above this a thread would hold the GIL for too long: a worker process reads
 STATUS_PAGES = 256  # rendered answers kept, one a session
 MAX_WAIT_SECONDS = 60.0
+STOP_CHECK_SECONDS = 0.5  # how soon whoever waits for a change hears that the service is being stopped
 PAGE_LIMIT = 100
 BIBLE_ALLOWANCE_CHARS = 8_000  # the most a bible adds to a scene's question, for the estimate made before there is one
 PROJECT_FILE_VERSION = 1
@@ -822,8 +823,15 @@ class Studio:
         """The session, rendered. With `wait`, as soon as its version is not `seen` or it has ended."""
         session = await self.owned(owner, session_id)
         if wait > 0 and session.version == seen and session.status in UNFINISHED:
-            session = await self.store.wait(session_id, session.version, min(wait, MAX_WAIT_SECONDS))
+            session = await self._next_version(session, min(wait, MAX_WAIT_SECONDS))
         return self._page(session)
+
+    async def _next_version(self, session: Session, seconds: float) -> Session:
+        """The session at its next version, or as it is after that time or when the service is being stopped."""
+        until, seen = time.monotonic() + seconds, session.version
+        while session.version == seen and not self.runner.stopping and (left := until - time.monotonic()) > 0:
+            session = await self.store.wait(session.session_id, seen, min(left, STOP_CHECK_SECONDS))
+        return session
 
     def _page(self, session: Session) -> Page:
         page = self.pages.get(session.session_id)
@@ -843,10 +851,10 @@ class Studio:
             for event in self._events_since(session, seen):
                 yield event
             seen = session.version
-            if session.status in ENDED:
+            if session.status in ENDED or self.runner.stopping:
                 return
             try:
-                session = await self.store.wait(session_id, seen, MAX_WAIT_SECONDS)
+                session = await self._next_version(session, MAX_WAIT_SECONDS)
             except SessionNotFound:
                 return
 

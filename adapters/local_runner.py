@@ -62,9 +62,13 @@ class LocalRunner:
         except Exception:  # nobody is behind us to hear of it
             log.exception("session left as it is", extra={"session_id": session_id})
 
+    def begin_stop(self) -> None:
+        """Begin no new call from now on; may be called from a signal handler."""
+        self._stopping = True
+
     async def stop(self, *, grace: float) -> None:
         """Begin no new call; wait `grace` seconds for what is in flight; the rest continues after the restart."""
-        self._stopping = True
+        self.begin_stop()
         tasks = list(self._tasks.values())
         if tasks:
             await asyncio.wait(tasks, timeout=grace)

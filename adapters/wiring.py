@@ -10,11 +10,14 @@ import fcntl
 import logging
 import os
 import secrets
+import signal
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from adapters.draft_images import MODEL as DRAFT_MODEL
@@ -80,6 +83,7 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
         metrics.watch_sessions(lambda: dict(Counter(session.status for session in manager.all())))
         _keep(stack, _clean_up_now_and_then(studio))
         stack.push_async_callback(runner.stop, grace=DRAIN_SECONDS)
+        stack.enter_context(_told_of_signals(runner.begin_stop))
         recover(journal, manager, ledger, runner)
         yield studio
 
@@ -225,6 +229,36 @@ def claim(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+@contextmanager
+def _told_of_signals(tell: Callable[[], None]) -> Iterator[None]:
+    """Call `tell` at SIGTERM and SIGINT, then whoever handled them before.
+
+    The server waits for open connections before it ends the lifespan; those that wait for us must hear of it earlier.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        tell()
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+        elif handler == signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is handle:
+                signal.signal(number, handler)
 
 
 def _signing_key(settings: Settings) -> bytes:

@@ -1231,6 +1231,29 @@ async def test_status_waits_for_the_next_change(house: House) -> None:
     assert json.loads(later.body)["session_id"] == session_id
 
 
+async def test_whoever_waits_is_let_go_when_the_service_is_stopped(house: House) -> None:
+    house.text.gate.close()
+    session_id = await house.generate()
+    await house.text.gate.has(1)
+    page = await house.studio.status(OWNER, session_id)
+    status = asyncio.create_task(house.studio.status(OWNER, session_id, seen=page.version, wait=60.0))
+    events = asyncio.create_task(_last_event(house, session_id))
+    await asyncio.sleep(0)
+
+    house.runner.begin_stop()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        same, last = await status, await events
+
+    assert same.version == page.version
+    assert last == "progress"
+    with pytest.raises(StorageUnavailable):
+        await house.studio.check_ready()
+
+
+async def _last_event(house: House, session_id: str) -> str:
+    return [event.event async for event in house.studio.events(OWNER, session_id)][-1]
+
+
 async def test_events_end_with_done_and_resume(house: House) -> None:
     session_id = await house.generate()
     seen = [event async for event in house.studio.events(OWNER, session_id)]
