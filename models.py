@@ -472,7 +472,7 @@ class StorageUnavailable(StoryError):
 class RequestBody(BaseModel):
     """Strict and closed: `true` is not 1, "5" is not 5, and an unknown field is an error that names itself."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
 
 
 SessionId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -488,10 +488,6 @@ STORY_EXAMPLE = (
 
 class AnalyzeRequest(RequestBody):
     """A story and how it is to be drawn; also the whole of what `POST /generate` takes."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"story_text": STORY_EXAMPLE, "media_type": "cartoon", "num_scenes": 3}]}
-    )
 
     story_text: str = Field(min_length=10, description="The story or script; at most `MAX_STORY_CHARS` characters.")
     media_type: MediaType = "cinematic"
