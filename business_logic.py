@@ -815,7 +815,7 @@ class Studio:
         session = await self.store.get(session_id)
         if session.owner != owner:
             raise SessionNotFound(session_id)
-        if session.status in ENDED and at_rest(session) is not session:
+        if session.status in ENDED and any(is_unsettled(scene) for scene in session.scenes):
             self.runner.submit(session_id)  # ended in the middle of a drawing: a run tidies up as soon as it can
         return session
 
@@ -1454,17 +1454,22 @@ def goes_to_picture(session: Session, scene: Scene) -> bool:
 
 def at_rest(session: Session) -> Session:
     """The session with nothing in flight: what was under way waits again, and no approval waits for a picture."""
-    scenes = tuple(_scene_at_rest(scene) for scene in session.scenes)
-    unchanged = all(before is after for before, after in zip(session.scenes, scenes, strict=True))
-    return session if unchanged else dataclasses.replace(session, scenes=scenes)
+    if not any(is_unsettled(scene) for scene in session.scenes):
+        return session
+    return dataclasses.replace(session, scenes=tuple(_scene_at_rest(scene) for scene in session.scenes))
+
+
+def is_unsettled(scene: Scene) -> bool:
+    """Whether something is under way for the scene, or waited for."""
+    waited = scene.approved_version is not None and scene.approved_image is None
+    return waited or scene.asked or scene.status in BUSY
 
 
 def _scene_at_rest(scene: Scene) -> Scene:
-    status: SceneStatus = "pending" if scene.status in BUSY else scene.status
-    approved = approved_or_shown(scene)
-    if (status, approved, False) == (scene.status, scene.approved_version, scene.asked):
+    if not is_unsettled(scene):
         return scene
-    return dataclasses.replace(scene, status=status, approved_version=approved, asked=False)
+    status: SceneStatus = "pending" if scene.status in BUSY else scene.status
+    return dataclasses.replace(scene, status=status, approved_version=approved_or_shown(scene), asked=False)
 
 
 def approved_or_shown(scene: Scene) -> int | None:
