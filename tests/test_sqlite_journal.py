@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -300,22 +301,23 @@ async def test_a_reader_never_sees_half_a_change(journal: SqliteJournal) -> None
     session = new_session()
     journal.save_session(session)
     await journal.commit()
+    written = threading.Event()
 
-    def read() -> bool:
-        seen = [journal.load_session(session.session_id) for _ in range(60)]
-        return all(found and {scene.title for scene in found.scenes} == {found.title} for found in seen)
+    def read_until_written() -> list[Session | None]:
+        seen = [journal.load_session(session.session_id)]
+        while not written.is_set():
+            seen.append(journal.load_session(session.session_id))
+        return seen
 
-    reading = asyncio.create_task(asyncio.to_thread(read))
-    number = 0
-    while not reading.done():
-        number += 1
+    reading = asyncio.create_task(asyncio.to_thread(read_until_written))
+    for number in range(50):
         title = str(number)
         scenes = tuple(titled(title)(scene) for scene in session.scenes)
         journal.save_progress(dataclasses.replace(session, title=title, scenes=scenes), scenes)
         await journal.commit()
+    written.set()
 
-    assert reading.result()
-    assert number > 1
+    assert all(found and {scene.title for scene in found.scenes} == {found.title} for found in await reading)
 
 
 # --- What it survives ------------------------------------------------------------------------------------------
