@@ -1038,6 +1038,7 @@ async def a_store_on_disk_outlives_its_process(folder: Path) -> None:
         assert found == read
         assert read.version > seen.version
         assert dataclasses.replace(read, version=seen.version) == seen
+        assert read.scenes[1].title == "The market"
         assert await second.store.list_active() == [read]
         with pytest.raises(IdempotencyConflict):
             await second.store.find_by_key(dataclasses.replace(key, body_hash="another"))
