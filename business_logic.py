@@ -674,7 +674,7 @@ class Studio:
         """Once, a softer prompt: never the same one again. Raises `blocked` when that is all we have."""
         session = await self.store.get(session_id)
         scene = session.scene(scene_id)
-        if scene.prompt_source == "softened" or self._halted(session):
+        if scene.prompt_source == "softened":
             raise blocked
         softer = await self._softer_prompt(session, scene)
         if softer == scene.image_prompt:
@@ -693,6 +693,9 @@ class Studio:
                 return (await self._ask(session, question, self._reader(bible), unit, picture)).image_prompt
             except (ProviderError, BudgetReached) as error:
                 log.warning("softened by rule", extra={"session_id": session.session_id, "reason": error.code})
+            except Halted:  # cancelled: what a later run sends must be another prompt, so the rules have to do
+                if self.runner.stopping:
+                    raise
         return self.rules.soften(scene.image_prompt or "")
 
     def _scene_question(

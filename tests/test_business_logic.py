@@ -1080,6 +1080,26 @@ async def test_a_blocked_prompt_is_never_sent_again_until_it_is_edited(house: Ho
     assert house.painter.sent[-1].prompt == "Two people at a table."
 
 
+@pytest.mark.parametrize("offline", [True, False], ids=["by rule", "by model"])
+async def test_a_prompt_blocked_after_a_cancel_is_not_sent_again_either(tmp_path: Path, offline: bool) -> None:
+    async with open_house(tmp_path, offline=offline) as house:
+        house.painter.errors[""] = ContentBlocked("Violence.")
+        house.painter.gate.close()
+        session_id = await house.generate("Mira held the sword in the old mill at dawn, all alone.", num_scenes=1)
+        await house.painter.gate.has(1)
+        await house.studio.cancel(OWNER, session_id)
+        house.painter.gate.open()
+        await house.ended(session_id)
+        house.painter.errors.clear()
+
+        await house.studio.continue_(OWNER, ContinueRequest(session_id=session_id))
+        session = await house.ended(session_id)
+
+        prompts = [request.prompt for request in house.painter.sent]
+        assert len(prompts) == len(set(prompts))
+        assert statuses(session) == (["ready"] if offline else ["failed"])  # the rules found nothing to soften there
+
+
 async def test_without_money_for_a_softer_prompt_the_rules_soften(house: House) -> None:
     house.painter.errors[""] = ContentBlocked("Violence.")
     text = "Mira held the sword in the old mill at dawn and nobody spoke a word."
