@@ -1265,7 +1265,7 @@ class _Evidence:
 
 _CAPITAL = "A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĖĘĚĞĢĪĬĮİĶĻĽŁŃŅŇŌŐŒŔŘŚŞŠŢŤŪŬŮŰŲŹŻŽА-ЯЁ"
 _RUN = re.compile(
-    rf"(?<![\w’'])((?:[{_CAPITAL}]\.\s?)*[{_CAPITAL}][\w’'-]*\w(?:\s(?:(?:de|del|della|von|van|der|la|le|du|di|da)\s)?[{_CAPITAL}][\w’'-]*\w)*)"
+    rf"(?<![\w’'])((?:[{_CAPITAL}]\.\s?){{0,4}}[{_CAPITAL}][\w’'-]*\w(?:\s(?:(?:de|del|della|von|van|der|la|le|du|di|da)\s)?[{_CAPITAL}][\w’'-]*\w)*)"
 )
 _LOWER_WORD = re.compile(r"(?<![\w’'])[a-zß-öø-ÿа-яё][\w’'-]*")
 

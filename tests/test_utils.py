@@ -148,7 +148,8 @@ def test_a_script_without_spaces_can_be_cut_between_characters() -> None:
 
 PIECES = st.sampled_from(
     ["word", "Mira", " ", "\n", "\r\n", "\r", "\n\n", ".", "。", "船", "か\u3099", "e\u0301", "\u0301", "\0", "\u200f",
-     "👨\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "“", "”", "* * *", "Chapter 1", "INT. MILL - DAY", "#", "\u3000", "کت", "कि"]
+     "👨\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "“", "”", "* * *", "Chapter 1", "INT. MILL - DAY", "#",
+     "\u3000", "کت", "कि"]
 )  # fmt: skip
 
 
@@ -190,11 +191,12 @@ def test_any_text_can_be_analysed_read_and_titled(text: str) -> None:
         "\n" * 100_000 + "x",
         ". " * 20_000,
         "." * 100_000,
+        "A." * 50_000,
         "the next " * 20_000,
         "“" * 50_000,
         "* " * 20_000,
     ],
-    ids=["one word", "newlines", "stops", "dots", "time words", "quotes", "stars"],
+    ids=["one word", "newlines", "stops", "dots", "initials", "time words", "quotes", "stars"],
 )
 def test_a_long_row_of_one_thing_takes_no_long_time(text: str) -> None:
     began = time.process_time()
@@ -253,7 +255,10 @@ def test_a_break_line_ends_a_scene_and_stays_with_it(line: str) -> None:
 
 
 def test_breaks_are_found_in_wrapped_text_with_windows_line_ends() -> None:
-    story = "The mill stood\r\nstill. Nobody\r\ncame near it.\r\n\r\n***\r\n\r\nMira woke and\r\nran out.\r\n\r\nIt rained\r\nhard.\r\n"
+    story = (
+        "The mill stood\r\nstill. Nobody\r\ncame near it.\r\n\r\n***\r\n\r\n"
+        "Mira woke and\r\nran out.\r\n\r\nIt rained\r\nhard.\r\n"
+    )
 
     assert starts(split_story(story, 2)) == ["The mill stood", "Mira woke and"]
 
