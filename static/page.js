@@ -3,6 +3,11 @@ const form = document.getElementById("story-form");
 const progress = document.getElementById("progress");
 const scenes = document.getElementById("scenes");
 
+// In production there is no page about the interface.
+fetch("/docs", { method: "HEAD" }).then((answer) => {
+  document.getElementById("docs-link").hidden = !answer.ok;
+});
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const button = form.querySelector("button");

@@ -97,8 +97,9 @@ def test_an_example_answer_fits_its_schema(content: Json) -> None:
 async def test_an_example_body_gets_the_documented_status(
     client: httpx.AsyncClient, path: str, method: str, operation: Json, media_type: str, example: Json
 ) -> None:
-    value = json.loads(json.dumps(example["value"]).replace(SESSION, await draw(client)))
-    address = path.replace("{session_id}", await draw(client)).replace("{number}", "0")
+    session_id = await draw(client)
+    value = json.loads(json.dumps(example["value"]).replace(SESSION, session_id))
+    address = path.replace("{session_id}", session_id).replace("{number}", "0")
     sent: Json = {"json": value}
     if media_type.endswith("urlencoded"):
         sent = {"data": value}
