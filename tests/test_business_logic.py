@@ -402,6 +402,7 @@ async def test_what_a_session_cost_is_what_was_charged(house: House) -> None:
     assert house.spent() == pytest.approx(session.cost_usd, abs=1e-9)
     assert house.ledger.committed(session.session_id) == pytest.approx(session.cost_usd, abs=1e-9)
     assert sum(scene.cost_usd for scene in session.scenes) == pytest.approx(3 * 0.004, abs=1e-9)
+    assert house.journal.load_drawing_charges() == set()
     assert house.ledger.open_of(session.session_id) == []
 
 
