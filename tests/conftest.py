@@ -163,11 +163,9 @@ async def finished(client: httpx.AsyncClient, session_id: str) -> Json:
         etag = answer.headers["etag"]
 
 
-async def idle(studio: Studio) -> None:
+async def idle() -> None:
     """Until no run is under way: a session has its last state a moment before its run has told everybody."""
-    assert isinstance(studio.runner, LocalRunner)
-    while studio.runner.running:
-        await asyncio.sleep(0)
+    await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name().startswith("run ")))
 
 
 @pytest.fixture(autouse=True)

@@ -174,11 +174,11 @@ async def test_no_origins_means_none(tmp_path: Path, studio: Studio) -> None:
 
 @pytest.mark.usefixtures("log")
 async def test_staging_and_production_log_json_with_request_and_session(
-    client: httpx.AsyncClient, studio: Studio, capsys: pytest.CaptureFixture[str]
+    client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     set_up_logs(level="INFO", json_lines=True)
     session_id = await draw(client)
-    await idle(studio)
+    await idle()
     await client.get(f"/status/{session_id}", headers={"X-Request-ID": "request-of-mine"})
 
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
@@ -248,7 +248,7 @@ async def test_a_whole_session_leaves_no_secret_and_no_story_behind(
             for path in ("/debug/config", "/debug/sessions"):
                 answers.append(await client.get(path, headers={"X-API-Key": f"{MARK}-admin"}))
             state = await client.get(f"/status/{session_id}")
-            await idle(studio)
+            await idle()
             answers.append(await client.delete(f"/sessions/{session_id}"))
 
     for answer in answers:

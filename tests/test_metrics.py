@@ -10,7 +10,6 @@ from conftest import STORY, draw, idle
 from prometheus_client.parser import text_string_to_metric_families
 
 from adapters.metrics import Metrics
-from business_logic import Studio
 from models import MoneySpent, ProviderCall, ProviderRetry, SceneEnded, SessionEnded
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -28,9 +27,9 @@ def value(samples: Samples, name: str, **labels: str) -> float:
     return samples.get((name, tuple(sorted(labels.items()))), 0.0)
 
 
-async def test_requests_scenes_and_sessions_are_counted(client: httpx.AsyncClient, studio: Studio) -> None:
+async def test_requests_scenes_and_sessions_are_counted(client: httpx.AsyncClient) -> None:
     await draw(client)
-    await idle(studio)
+    await idle()
     await client.post("/generate", json={"story_text": "short"})
     await client.get("/nowhere")
     answer = await client.get("/metrics")
@@ -47,10 +46,10 @@ async def test_requests_scenes_and_sessions_are_counted(client: httpx.AsyncClien
     assert value(samples, "story_sessions_total", status="completed") == 1
 
 
-async def test_a_repeated_story_is_counted_as_reused(client: httpx.AsyncClient, studio: Studio) -> None:
+async def test_a_repeated_story_is_counted_as_reused(client: httpx.AsyncClient) -> None:
     await draw(client)
     await draw(client)
-    await idle(studio)
+    await idle()
 
     samples = read((await client.get("/metrics")).text)
 
