@@ -127,7 +127,7 @@ _SLUGLINE = re.compile(
     r"[内外內]景?[.．。、:：]\s*\S|[内外內]景\s+\S",
     re.IGNORECASE,
 )
-_SHOUTED = re.compile(r"(?:\d+\w?\W+)?[A-ZÀ-ÞА-ЯЁ]{2}")
+_SHOUTED = re.compile(r"(?:\d+\w?\W+)?(?:[A-ZÀ-ÞА-ЯЁ]{2}|[IE]/[IE]|(?:int|ext)\.)")
 _FORCED = re.compile(r"\.[^\W_]")
 _HASHES = re.compile(r"(#{1,6})\s+\S")
 _BREAK = re.compile(
@@ -142,9 +142,8 @@ _NUMERAL = re.compile(
     rf"(?:{_ROMAN}|\d{{1,3}}|[〇一二三四五六七八九十百]{{1,4}}|[①-⑳Ⅰ-Ⅻ]|[０-９]{{1,3}}|[٠-٩]{{1,3}}|[०-९]{{1,3}})[.．。、)]?$|"
     rf"[-–—(\[（【～~]\s?(?:{_ROMAN}|\d{{1,3}}|[一二三四五六七八九十百]{{1,4}})\s?[-–—)\]）】～~]$"
 )
-_TITLE_LINE = re.compile(
-    r"[^\W\d_a-zß-öø-ÿа-яё](?:[^.!?…。！？｡؟।:;,，、“”\"«»„「」『』\n]|\.(?=\w)){1,58}[!?]?$|\d{1,3}[.:]?\s+[^\W\d_][^.!?:;\n]{1,50}$"
-)
+_TITLE_LINE = re.compile(r"[^\W\d_a-zß-öø-ÿа-яё](?:[^.!?…。！？｡؟।:;,，、“”\"«»„「」『』\n—]|\.(?=\w)){1,58}$")
+_NUMBERED_TITLE = re.compile(rf"(?:{_ROMAN}|\d{{1,3}})[.:)]\s+[^\W\d_][^.!?:;\n]{{1,50}}$")
 _SENTENCE_STOP = re.compile(rf"[.!?…。！？｡؟۔।॥:;,—–-][{_CLOSERS}“]*$")
 _FIRST_WORD = re.compile(r"[^\s.,:;!?،。、，：（(\[—–]+")
 
@@ -473,7 +472,8 @@ def _heading_rank(words: str, after_blank: bool) -> float:
 
 def _worded_rank(words: str) -> float:
     """The rank of `Chapter IV`, `Dritte Szene`, `باب الأسد والثور`: a heading word with its number, before or after."""
-    tokens = _FIRST_WORD.findall(words.casefold().replace("i\u0307", "i"))[:4]
+    folded = words.casefold().replace("i\u0307", "i").replace(" the ", " ")
+    tokens = _FIRST_WORD.findall(folded)[:4]
     if not tokens or len(words) > 100:
         return 0.0
     if tokens[0] in _LONE and len(tokens) <= 3 and len(words) <= 40:
@@ -498,20 +498,25 @@ def _is_number(token: str) -> bool:
 
 
 def _add_titles(text: str, lines: list[_Line], ranks: list[tuple[float, bool]]) -> None:
-    """Short lines between blank lines, with no sentence's end and a long block after them, where they are rare."""
-    titles = [i for i in range(1, len(lines) - 1) if _is_title(text, lines, i) and not ranks[i][0]]
-    if 8 * len(titles) <= len(lines):
-        for i in titles:
+    """Lines that read as titles, where there are two or more and they are rare; one alone is more often a cry."""
+    titles = [i for i in range(len(lines) - 1) if not ranks[i][0] and _is_title(text, lines, i)]
+    if len(titles) > 1 and 3 * len(titles) <= len(lines):
+        for i in titles[titles[0] == 0 :]:
             ranks[i] = (2.5, False)
 
 
 def _is_title(text: str, lines: list[_Line], i: int) -> bool:
+    """A short line between blank lines, numbered, in capitals, or without a sentence's end over a longer one."""
     line, after = lines[i], lines[i + 1]
-    alone = bool(line.gap and after.gap) and line.end - line.start <= 60
-    if not alone or (after.end - after.start < 120 and lines[min(i + 2, len(lines) - 1)].gap):
+    if not (after.gap and (line.gap or i == 0)) or line.end - line.start > 60:
         return False
     words = text[line.start : line.end]
-    return bool(_TITLE_LINE.match(words)) and words.casefold().strip("*_ ") not in _CLOSING
+    if words.casefold().strip("*_ ") in _CLOSING:
+        return False
+    if _NUMBERED_TITLE.match(words):
+        return True
+    longer = after.end - after.start >= 60 or not lines[min(i + 2, len(lines) - 1)].gap
+    return bool(_TITLE_LINE.match(words)) and (longer or words.isupper())
 
 
 def _add_blank_runs(lines: list[_Line], ranks: list[tuple[float, bool]]) -> None:

@@ -231,6 +231,11 @@ MARKED = {
     "markdown": ("# One boat", "## Two oars", "## Three stones"),
     "sluglines": ("INT. MILL - DAY", "EXT/INT. BOAT - NIGHT", "12 EXT. SEA - DAWN"),
     "forced sluglines": (".THE MILL", ".THE BOAT", ".THE SEA"),
+    "small sluglines": ("int. mill - day", "ext. boat - night", "I/E CAR - DAWN"),
+    "worded": ("CHAPTER THE FIRST", "CHAPTER THE SECOND", "CHAPTER THE THIRD"),
+    "numbered titles": ("I. The Mill", "II. The Boat", "III. The Sea"),
+    "capitals": ("THE MILL", "THE BOAT", "THE SEA"),
+    "bare titles": ("Monday", "Tuesday Evening", "Wednesday"),
     "act and scene": ("ACT I\n\nSCENE I", "SCENE II", "ACT II\n\nSCENE I"),
 }
 
@@ -275,6 +280,13 @@ def test_a_title_is_no_scene_of_its_own() -> None:
     segments = split_story(story, 2)
 
     assert starts(segments) == ["The Paper Boat", "Chapter 2"]
+
+
+def test_a_cry_on_its_own_line_is_no_title() -> None:
+    body = "The boat went on down the water and nobody spoke. “Look,” said the miller, and they all looked.\n\n"
+    story = body * 3 + "And what then?\n\n" + body * 4 + "Gone!\n\n" + body * 5
+
+    assert analyze_script(story).estimated_scenes == analyze_script(body * 12).estimated_scenes
 
 
 def test_fewer_scenes_than_chapters_keep_whole_chapters() -> None:
