@@ -77,6 +77,7 @@ from models import (
     UnknownModel,
     VersionMismatch,
 )
+from utils import session_in_log
 
 log = logging.getLogger(__name__)
 
@@ -306,6 +307,7 @@ async def generate(
 
 def follow(response: Response, accepted: Accepted) -> Accepted:
     """The answer to work that was begun; `Location` says where to watch it."""
+    session_in_log.set(accepted.session_id)
     response.headers["Location"] = f"/status/{accepted.session_id}"
     return accepted
 

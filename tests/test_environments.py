@@ -188,6 +188,8 @@ async def test_staging_and_production_log_json_with_request_and_session(
     assert (asked["event"], asked["method"], asked["status"]) == ("request", "GET", 200)
     assert (asked["route"], asked["session_id"]) == ("/status/{session_id}", session_id)
     assert asked["ms"] >= 0
+    begun = next(line for line in lines if line.get("route") == "/generate")
+    assert begun["session_id"] == session_id
     ended = next(line for line in lines if line["event"] == "session ended")
     assert ended["session_id"] == session_id
 
