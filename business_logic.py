@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import hashlib
 import hmac
@@ -121,6 +122,7 @@ MAX_WAIT_SECONDS = 60.0
 STOP_CHECK_SECONDS = 0.5  # how soon whoever waits for a change hears that the service is being stopped
 PAGE_LIMIT = 100
 BIBLE_ALLOWANCE_CHARS = 8_000  # the most a bible adds to a scene's question, for the estimate made before there is one
+ANSWERS_KEPT = timedelta(days=90)  # since it was last taken; a picture's file goes earlier when no session shows it
 PROJECT_FILE_VERSION = 1
 COST_DIGITS = 9  # of a dollar: a prompt costs some 0.0001
 BUSY: frozenset[SceneStatus] = frozenset({"prompting", "drawing"})
@@ -630,6 +632,7 @@ class Studio:
         async with self.flights(session.owner, key):
             kept = await self.store.find_answer(session.owner, key)
             if kept is not None:
+                self.journal.save_answer(kept, self.clock())  # taken again: it stays
                 return read(TextAnswer(**json.loads(kept.body)))
             session = await self.still_wanted(session.session_id, unit.scene_id)
             purse = Purse(self, session, unit, question.model)
@@ -720,6 +723,7 @@ class Studio:
         kept = KeptPicture(**json.loads(answer.body))
         if not await asyncio.to_thread(self.files.has_picture, kept.name):
             return None
+        self.journal.save_answer(answer, self.clock())  # taken again: it stays
         return dataclasses.replace(kept, cost_usd=0.0, reused=True)
 
     async def _make_picture(self, session: Session, scene: Scene, request: ImageRequest, key: str) -> KeptPicture:
@@ -814,7 +818,9 @@ class Studio:
 
     async def owned(self, owner: str, session_id: str) -> Session:
         """The owner's session; somebody else's does not exist for them."""
-        session_in_log.set(session_id if is_session_id(session_id) else None)
+        if not is_session_id(session_id):
+            raise SessionNotFound(session_id)
+        session_in_log.set(session_id)
         session = await self.store.get(session_id)
         if session.owner != owner:
             raise SessionNotFound(session_id)
@@ -1070,6 +1076,7 @@ class Studio:
         old = await self.store.list_untouched(since)
         removed = [session_id for session_id in old if await self._remove_untouched(session_id, since)]
         await asyncio.to_thread(partial(self.files.sweep, untouched_since=since))
+        self.journal.delete_answers(before=self.clock() - ANSWERS_KEPT)
         return len(removed)
 
     async def _remove_untouched(self, session_id: str, since: datetime) -> bool:
@@ -1839,10 +1846,11 @@ def read_cursor(after: str | None) -> tuple[datetime, str] | None:
     if after is None:
         return None
     at, _, session_id = after.partition("_")
-    try:
-        return datetime.fromisoformat(at), session_id
-    except ValueError as error:
-        raise InvalidRequest("after is not a place in the list: take it from `next`.") from error
+    with contextlib.suppress(ValueError):
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is not None and is_session_id(session_id):
+            return moment, session_id
+    raise InvalidRequest("after is not a place in the list: take it from `next`.")
 
 
 def write_cursor(session: Session) -> str:

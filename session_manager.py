@@ -104,6 +104,8 @@ class Journal(Protocol):
 
     def save_answer(self, answer: Answer, at: datetime) -> None: ...
 
+    def delete_answers(self, *, before: datetime) -> None: ...
+
     async def commit(self) -> None:
         """Return when everything written so far is on disk; raises `StorageUnavailable` when it is not."""
         ...
@@ -214,6 +216,9 @@ class NullJournal:
 
     def save_answer(self, answer: Answer, at: datetime) -> None:
         """Forget it."""
+
+    def delete_answers(self, *, before: datetime) -> None:
+        """Nothing to forget."""
 
     async def commit(self) -> None:
         """Nothing is kept, so nothing is at risk."""

@@ -168,7 +168,7 @@ class SqliteJournal:
         self._put(("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", row))
 
     def delete_answers(self, *, before: datetime) -> None:
-        """Drop the answers that were given before then."""
+        """Drop the answers that nobody took or gave since then."""
         self._put(("DELETE FROM answers WHERE at < ?", (before.timestamp(),)))
 
     async def commit(self) -> None:

@@ -1365,6 +1365,28 @@ async def test_only_unfinished_sessions_fill_the_service(tmp_path: Path) -> None
             await house.studio.continue_(OWNER, ContinueRequest(session_id=session.session_id))
 
 
+@pytest.mark.parametrize(
+    "after", ["", "yesterday", "2020-01-01", "2020-01-01T00:00:00+00:00_me", f"2020-01-01_{'0' * 32}"]
+)
+async def test_a_place_in_the_list_is_one_we_gave_out(house: House, after: str) -> None:
+    with pytest.raises(InvalidRequest):
+        await house.studio.projects(OWNER, after=after, limit=5)
+
+
+async def test_paid_answers_stay_as_long_as_somebody_takes_them(house: House) -> None:
+    await house.drawn()
+    house.clock.advance(days=60)
+    again = await house.drawn()  # takes what the first one paid for
+    house.clock.advance(days=60)
+    await house.studio.clean_up()
+    paid = len(house.painter.sent)
+    third = await house.drawn()
+
+    assert again.cost_usd == 0
+    assert len(house.painter.sent) == paid
+    assert third.cost_usd == 0
+
+
 async def test_one_key_makes_one_session(house: House) -> None:
     request = GenerateRequest.model_validate({"story_text": story(), "num_scenes": 3})
     answers = await asyncio.gather(*(house.studio.generate(OWNER, request, "k") for _ in range(50)))
