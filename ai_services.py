@@ -78,6 +78,7 @@ WORST_PICTURE = 1.25  # listed prices are for the usual settings, and drift
 MEGAPIXEL = 1024 * 1024
 DECODERS = 2  # pictures decoded at once: each may take 64 MB
 FETCHES = 8
+MOST_SEEDS = 2**63  # a larger one is none: nothing of ours could keep it
 
 
 @dataclass(frozen=True, slots=True)
@@ -947,7 +948,8 @@ class RunwareClient:
             await self._settle_failed(errand, cost)
             raise _Failure(ContentBlocked("Runware marked the picture as unsafe."), label="blocked")
         seed = result.item.get("seed")
-        seed = seed if isinstance(seed, int) and not isinstance(seed, bool) else errand.request.seed
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < MOST_SEEDS:
+            seed = errand.request.seed
         url = result.item.get("imageURL")
         return Drawing(seed=seed, cost_usd=cost, url=url if isinstance(url, str) else "")
 

@@ -425,6 +425,7 @@ class Studio:
             if earlier is not None:
                 return accepted(earlier)
         settings = self._settings(request)
+        await self.store.check_room()  # before the work of reading; `create` looks again
         reading = await self._read(request)
         session = self._new_session(owner, request, reading, settings)
         self._refuse_unknown_price(session)

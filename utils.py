@@ -1650,9 +1650,9 @@ def read_story(text: str, num_scenes: int | None, most: int) -> StoryReading:
     Pure and picklable, so that it can run in another process. Raises ValueError, with a sentence for the caller,
     when the text cannot be cut into that many.
     """
-    possible = max_scenes(text)
-    if possible == 0:
+    if not any(character.isalnum() for character in text):
         raise ValueError("The story has no words.")
+    possible = max_scenes(text)
     analysis = analyze_script(text, max_scenes=most)
     wanted = analysis.recommended_scenes if num_scenes is None else num_scenes
     if wanted > possible:

@@ -53,7 +53,8 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
         _tame_memory()
         stack.enter_context(claim(settings.projects_dir))
         journal = SqliteJournal(settings.projects_dir / "journal.db")
-        _start(journal)
+        with _as_configuration_error():
+            journal.start()
         stack.callback(journal.close)
         manager = SessionManager(max_sessions=settings.max_sessions, journal=journal, clock=utc_now)
         ledger = Ledger(daily_budget_usd=settings.daily_budget_usd, journal=journal, clock=utc_now)
@@ -84,13 +85,16 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
         _keep(stack, _clean_up_now_and_then(studio))
         stack.push_async_callback(runner.stop, grace=DRAIN_SECONDS)
         stack.enter_context(_told_of_signals(runner.begin_stop))
-        recover(journal, manager, ledger, runner)
+        with _as_configuration_error():
+            recover(journal, manager, ledger, runner)
         yield studio
 
 
-def _start(journal: SqliteJournal) -> None:
+@contextmanager
+def _as_configuration_error() -> Iterator[None]:
+    """What is wrong with the folder is said in one sentence."""
     try:
-        journal.start()
+        yield
     except StorageUnavailable as error:
         raise ConfigurationError(f"PROJECTS_DIR: {error}") from error
 
