@@ -91,7 +91,7 @@ class Pace:
     account_pause: float = 60.0  # then one request may try whether the owner has mended key or credit
     throttle_first: float = 0.25
     throttle_most: float = 2.0
-    poll_every: float = 0.15  # not 0.2: pictures take round times, and a poll just before the end costs a whole round
+    poll_every: float = 0.12  # a picture waits half of this on average: its slot does, and whoever looks at the page
     poll_most: float = 2.0
     poll_young: float = 10.0  # while the youngest task is younger, polls keep `poll_every`
     poll_timeout: float = 5.0

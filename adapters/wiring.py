@@ -130,6 +130,7 @@ def _open_providers(
             max_image_bytes=settings.max_image_bytes,
             observe=metrics.observe,
         )
+        _keep(stack, asyncio.to_thread(_load_decoders))
         providers["runware"] = images
     stack.push_async_callback(_close, list(providers.values()))
     for provider in providers.values():
@@ -211,6 +212,13 @@ async def _clean_up_now_and_then(studio: Studio) -> None:
         else:
             if removed:
                 log.info("old sessions removed", extra={"sessions": removed})
+
+
+def _load_decoders() -> None:
+    """Import Pillow in the background: the start does not wait for it, and neither does the first picture."""
+    from PIL import Image
+
+    Image.preinit()
 
 
 @contextmanager
