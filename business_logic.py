@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import BinaryIO, Literal, Protocol, TypeVar
 from uuid import uuid4
 
 from ai_services import (
@@ -48,6 +48,7 @@ from models import (
     DebugSession,
     DebugSessions,
     Depiction,
+    Document,
     Drawing,
     EditConflict,
     Figure,
@@ -91,6 +92,7 @@ from models import (
     TextAnswer,
     TextRequest,
     UnknownModel,
+    UploadView,
     VersionMismatch,
     VersionView,
 )
@@ -163,6 +165,14 @@ class WorkPool(Protocol):
     """Runs a module-level function in another process."""
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T: ...
+
+
+class DocumentReader(Protocol):
+    """Reads the story out of a document."""
+
+    async def read(self, file: BinaryIO, name: str) -> Document:
+        """`file` has a descriptor; `name` is what the sender calls it. Raises the document errors of `models`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +318,7 @@ class Studio:
     rules: StoryRules
     runner: Runner
     pool: WorkPool
+    documents: DocumentReader
     providers: Mapping[str, Provider]
     signer: Signer
     limits: Limits
@@ -343,13 +354,24 @@ class Studio:
         if wanted is not None and wanted > self.limits.max_scenes:
             raise InvalidRequest(f"num_scenes is more than {self.limits.max_scenes}.")
         try:
-            if len(text) <= INLINE_STORY_CHARS:
-                return read_story(text, wanted, self.limits.max_scenes)
-            if len(text) <= THREAD_STORY_CHARS:
-                return await asyncio.to_thread(read_story, text, wanted, self.limits.max_scenes)
-            return await self.pool.run(read_story, text, wanted, self.limits.max_scenes)
+            return await self._apart(len(text), read_story, text, wanted, self.limits.max_scenes)
         except ValueError as error:
             raise InvalidRequest(str(error)) from error
+
+    async def upload(self, file: BinaryIO, name: str) -> UploadView:
+        """The story in a document, ready to be generated from; raises the document errors of `models`."""
+        document = await self.documents.read(file, name)
+        text = document.story_text
+        reading = await self._apart(len(text), read_story, text, None, self.limits.max_scenes)
+        return UploadView(title=document.title or reading.title, story_text=text, analysis=reading.analysis)
+
+    async def _apart(self, chars: int, function: Callable[..., T], *arguments: object) -> T:
+        """Do work on a text of that length where it holds nobody up: here, in a thread, in another process."""
+        if chars <= INLINE_STORY_CHARS:
+            return function(*arguments)
+        if chars <= THREAD_STORY_CHARS:
+            return await asyncio.to_thread(function, *arguments)
+        return await self.pool.run(function, *arguments)
 
     def _settings(self, request: AnalyzeRequest) -> GenerationSettings:
         """The request with every default filled in; raises `UnknownModel`."""

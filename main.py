@@ -20,6 +20,7 @@ from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import SecretStr, ValidationError
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import Receive, Scope, Send
 
@@ -44,6 +45,8 @@ from models import (
     ContinueRequest,
     DebugConfig,
     DebugSessions,
+    DocumentTooLarge,
+    DocumentUnreadable,
     DownloadRequest,
     EditConflict,
     GenerateRequest,
@@ -75,6 +78,8 @@ from models import (
     TooManyRequests,
     Unauthorized,
     UnknownModel,
+    UnsupportedDocument,
+    UploadView,
     VersionMismatch,
 )
 from utils import session_in_log
@@ -86,6 +91,8 @@ STATIC = Path(__file__).with_name("static")
 NO_STORE = "no-store"
 PICTURE_CACHE = "private, max-age=31536000, immutable"
 LOCAL = "local"
+UPLOAD_PATH = "/upload"
+ENVELOPE_BYTES = 10_000  # what a form may hold around its file
 SUMMARY = "Turns a story or script into pictures."
 DESCRIPTION = """
 Post a story to `/generate`, watch `/status/{session_id}` (or `/events/{session_id}`), look at each picture the moment
@@ -112,6 +119,9 @@ STATUS: Mapping[type[StoryError], int] = {
     VersionMismatch: 412,
     BodyTooLarge: 413,
     BodyTooSlow: 408,
+    UnsupportedDocument: 415,
+    DocumentTooLarge: 413,
+    DocumentUnreadable: 422,
     Unauthorized: 401,
     TooManyRequests: 429,
     ServiceFull: 429,
@@ -316,6 +326,42 @@ def follow(response: Response, accepted: Accepted) -> Accepted:
 async def analyze(body: AnalyzeRequest, studio: TheStudio, caller: PayingCaller) -> AnalyzeView:
     """Read a story and say what drawing it would take and cost; spends nothing."""
     return await studio.analyze(body)
+
+
+UPLOAD_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            }
+        },
+    }
+}
+
+
+async def uploaded_file(request: Request, caller: PayingCaller) -> AsyncIterator[UploadFile]:
+    """The file of an upload, on disk when it is not small; whoever may not send one is told before it is read."""
+    if media_type_of(request) != "multipart/form-data":
+        raise UnsupportedDocument("Send the file as multipart/form-data, in the field `file`.")
+    settings: Settings = request.app.state.settings
+    async with request.form(max_files=1, max_fields=0) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise RequestValidationError([{"loc": ("body", "file"), "type": "missing"}])
+        if (file.size or 0) > settings.max_upload_bytes:
+            raise BodyTooLarge
+        yield file
+
+
+@stories.post(UPLOAD_PATH, responses=problems(*COMMON, 429, 503), openapi_extra=UPLOAD_BODY)
+async def upload(studio: TheStudio, file: Annotated[UploadFile, Depends(uploaded_file)]) -> UploadView:
+    """Read the story out of a document: txt, md, fountain, fdx, docx, pdf or epub; spends nothing."""
+    return await studio.upload(file.file, file.filename or "")
 
 
 async def owned_session(session_id: str, studio: TheStudio, caller: Caller) -> str:
@@ -634,7 +680,7 @@ def location(parts: tuple[int | str, ...]) -> str:
 def _names() -> frozenset[str]:
     bodies = (GenerateRequest, ApproveRequest, DownloadRequest, ContinueRequest, RegenerateRequest, SceneEdit)
     fields = {name for body in bodies for name in body.model_fields}
-    edges = {"body", "query", "path", "header", "wait", "after", "limit", "sig", "number", "session_id"}
+    edges = {"body", "file", "query", "path", "header", "wait", "after", "limit", "sig", "number", "session_id"}
     return frozenset(fields | edges | {"Idempotency-Key", "If-None-Match", "If-Match", "Last-Event-ID"})
 
 
@@ -736,7 +782,8 @@ def _handle_errors(app: FastAPI) -> None:
 
 def _surround(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """The middleware, innermost first."""
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    uploads = {UPLOAD_PATH: settings.max_upload_bytes + ENVELOPE_BYTES}
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, uploads=uploads)
     app.add_middleware(PageFiles)
     app.add_middleware(Crashes, answer=crashed)
     if settings.cors_origins:

@@ -39,6 +39,14 @@ class Segment:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The story in a document; `title` is empty when neither the document nor its name has one."""
+
+    title: str
+    story_text: str
+
+
 class CharacterMention(BaseModel):
     """A person, animal or named thing that acts in the story, as it is written there."""
 
@@ -263,6 +271,9 @@ class StoryError(Exception):
     │   ├── InvalidRequest · UnknownModel · PriceUnknown
     │   ├── IdempotencyConflict · EditConflict · VersionMismatch · NotReady · NothingReady
     │   ├── BodyTooLarge · BodyTooSlow
+    │   ├── UnsupportedDocument · DocumentTooLarge
+    │   ├── DocumentUnreadable             EncryptedDocument · ScannedDocument · BrokenDocument · UnknownCharset
+    │   │                                  EmptyDocument · StoryTooLong
     │   └── Unauthorized · TooManyRequests · ServiceFull
     ├── BudgetReached                      the money ended first
     ├── ProviderError                      a provider said no, or nothing
@@ -390,6 +401,60 @@ class BodyTooSlow(RequestError):
 
     code = "body_timeout"
     retryable = True
+
+
+class UnsupportedDocument(RequestError):
+    """The file is of a kind that is not read here."""
+
+    code = "unsupported_document"
+
+
+class DocumentTooLarge(RequestError):
+    """Reading the document takes more room or time than one document may have."""
+
+    code = "document_too_large"
+
+
+class DocumentUnreadable(RequestError):
+    """No story could be read out of the document."""
+
+    code = "unreadable_document"
+
+
+class EncryptedDocument(DocumentUnreadable):
+    """The document is encrypted; take the password off and send it again."""
+
+    code = "encrypted_document"
+
+
+class ScannedDocument(DocumentUnreadable):
+    """The pages are pictures of text; run text recognition (OCR) over the document and send it again."""
+
+    code = "scanned_document"
+
+
+class BrokenDocument(DocumentUnreadable):
+    """The document is damaged or not what its name says."""
+
+    code = "broken_document"
+
+
+class UnknownCharset(DocumentUnreadable):
+    """Which charset the text is written in cannot be told; save it as UTF-8 and send it again."""
+
+    code = "unknown_charset"
+
+
+class EmptyDocument(DocumentUnreadable):
+    """There is no text in the document, or too little for a story."""
+
+    code = "empty_document"
+
+
+class StoryTooLong(DocumentUnreadable):
+    """The story is longer than this service takes."""
+
+    code = "story_too_long"
 
 
 class Unauthorized(RequestError):
@@ -689,6 +754,14 @@ class AnalyzeView(BaseModel):
     num_scenes: int = Field(description="The number a run would use.")
     scenes: list[ScenePreview]
     estimate: CostEstimate
+
+
+class UploadView(BaseModel):
+    """The story in a document, as `POST /generate` takes it."""
+
+    title: str = Field(description="From the document, its first heading, its file name or its first words.")
+    story_text: str = Field(description="Chapters are Markdown headings, scene breaks a line `* * *`.")
+    analysis: ScriptAnalysis
 
 
 class ApproveView(BaseModel):

@@ -25,6 +25,7 @@ from PIL import Image
 import business_logic
 from adapters.local_runner import LocalRunner
 from adapters.rule_writer import RuleWriter
+from adapters.sandbox import Sandbox
 from adapters.sqlite_journal import SqliteJournal
 from ai_services import (
     DrawingTask,
@@ -1916,6 +1917,7 @@ async def house(
             rules=RuleWriter(),
             runner=runner,
             pool=OffTheLoop(),
+            documents=Sandbox(max_chars=limits.max_story_chars),
             providers={"openrouter": FakeWriter(), "runware": painter},
             signer=Signer(b"key"),
             limits=limits,

@@ -177,6 +177,11 @@ BODIES: dict[str, Json] = {
         "version": _example("Show the first picture", {"current_version": 1}),
         "no such version": _example("No such picture", {"current_version": 900}, status=422),
     },
+    "/upload": {
+        "text": _example("A text file", {"file": STORY_EXAMPLE}),
+        "chapters": _example("Chapters", {"file": "# The reeds\n\nMira ran.\n\n# The market\n\nTomas waved."}),
+        "empty": _example("An empty file", {"file": ""}, status=422),
+    },
     "/approve": {
         "all three": _example("Three scenes", {"session_id": SESSION, "approved_scenes": [0, 1, 2]}),
         "upgrade": _example("One, drawn final first", {"session_id": SESSION, "approved_scenes": [1], "upgrade": True}),
@@ -293,6 +298,7 @@ ANSWERS: dict[tuple[str, str], Any] = {
             "image_model": "draft:paper-cut",
         },
     },
+    ("post", "/upload"): {"title": "The paper boat", "story_text": STORY_EXAMPLE, "analysis": ANALYSIS},
     ("get", "/status/{session_id}"): {
         "session_id": SESSION,
         "title": "The paper boat",

@@ -26,6 +26,7 @@ from adapters.local_runner import LocalRunner
 from adapters.metrics import Metrics
 from adapters.process_pool import ProcessPool
 from adapters.rule_writer import RuleWriter
+from adapters.sandbox import Sandbox
 from adapters.sqlite_journal import SqliteJournal
 from ai_services import OpenRouterClient, Provider, RunwareClient
 from business_logic import Limits, Signer, Studio
@@ -75,6 +76,7 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
             rules=RuleWriter(),
             runner=runner,
             pool=pool,
+            documents=Sandbox(max_chars=settings.max_story_chars),
             providers=providers,
             signer=Signer(_signing_key(settings)),
             limits=_limits(settings),

@@ -17,6 +17,7 @@ from PIL import Image
 from adapters.local_runner import LocalRunner
 from adapters.metrics import Metrics
 from adapters.rule_writer import RuleWriter
+from adapters.sandbox import Sandbox
 from adapters.sqlite_journal import SqliteJournal
 from ai_services import DrawingTask
 from business_logic import Limits, Signer, Studio
@@ -105,6 +106,7 @@ async def open_small_studio(settings: Settings, painter: FlatPainter, metrics: M
         rules=RuleWriter(),
         runner=runner,
         pool=Threads(),
+        documents=Sandbox(max_chars=settings.max_story_chars),
         providers={"draft": painter},
         signer=Signer(b"a key for tests"),
         limits=Limits(

@@ -22,6 +22,7 @@ from PIL import Image
 
 from adapters.local_runner import LocalRunner
 from adapters.rule_writer import RuleWriter
+from adapters.sandbox import Sandbox
 from adapters.sqlite_journal import SqliteJournal
 from adapters.wiring import recover
 from ai_services import DrawingTask, Spending
@@ -349,6 +350,7 @@ async def open_house(
         rules=RuleWriter(),
         runner=runner,
         pool=InlinePool(),
+        documents=Sandbox(max_chars=10_000),
         providers={"runware": FakeProvider(("pic", "image"), ("other", "image")), "openrouter": FakeProvider()},
         signer=Signer(b"key"),
         limits=Limits("1", "development", "words", "pic", "pic-draft", 10_000, 12, 1900, 4, 24, daily_budget_usd),

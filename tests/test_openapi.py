@@ -104,7 +104,7 @@ async def test_an_example_body_gets_the_documented_status(
     if media_type.endswith("urlencoded"):
         sent = {"data": value}
     elif media_type.startswith("multipart"):
-        sent = {"files": {name: (None, text) for name, text in value.items()}}
+        sent = {"files": {name: ("story.txt" if name == "file" else None, text) for name, text in value.items()}}
 
     answer = await client.request(method, address, **sent)
 
