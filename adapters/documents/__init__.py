@@ -6,9 +6,9 @@ import re
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
+from adapters.documents.blocks import clean, title_line
 from models import BrokenDocument, Document, EmptyDocument, EncryptedDocument, StoryTooLong, UnsupportedDocument
 
-MAX_TITLE_CHARS = 200
 HEAD_BYTES = 1024
 LEAST_CHARS = 10  # the shortest story the service takes
 BINARY_SUFFIXES = frozenset({".docx", ".pdf", ".epub"})
@@ -26,14 +26,6 @@ FOREIGN = (  # what people send instead, by how it begins
 )
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # Word before 2007, and every encrypted Office file
 
-_UNPRINTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\ufeff]")
-_NEWLINE = re.compile("\r\n?|[\v\f\x85\u2028]")
-_JUNK_TITLE = re.compile(
-    r"(?:microsoft word - .*|untitled.*|unknown|title|no ?title|.*\.(?:docx?|rtf|odt|txt|pdf|indd|tex|qxd|pages)|"
-    r"document ?\d*|\(?(?:anonymous|unspecified)\)?)$",
-    re.IGNORECASE,
-)
-
 
 def read_document(file: BinaryIO, name: str, *, max_chars: int) -> Document:
     """The story in a document and its title ("" when neither the document nor its name has one).
@@ -49,12 +41,7 @@ def read_document(file: BinaryIO, name: str, *, max_chars: int) -> Document:
         raise EmptyDocument
     if len(text) > max_chars:
         raise StoryTooLong(f"The story has {len(text):,} characters; this service takes at most {max_chars:,}.")
-    return Document(title=_title(title) or _title(_title_of(name)), story_text=text)
-
-
-def clean(text: str) -> str:
-    """The text with `\\n` for every kind of newline and without characters that nobody can see or send."""
-    return _UNPRINTED.sub("", _NEWLINE.sub("\n", text).replace("\u2029", "\n\n"))
+    return Document(title=title_line(title) or title_line(_title_of(name)), story_text=text)
 
 
 def _read(file: BinaryIO, suffix: str) -> tuple[str, str]:
@@ -103,12 +90,6 @@ def _refuse_foreign(file: BinaryIO, head: bytes) -> None:
     for magic, kind in FOREIGN:
         if head.startswith(magic):
             raise UnsupportedDocument(f"The file is {kind}. {TAKEN}")
-
-
-def _title(words: str) -> str:
-    """A title in one line, or "" for what programs write where a title should stand."""
-    line = " ".join(clean(words).split())
-    return "" if _JUNK_TITLE.match(line) else line[:MAX_TITLE_CHARS].rstrip()
 
 
 def _title_of(name: str) -> str:

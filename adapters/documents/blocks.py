@@ -9,12 +9,21 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+MAX_TITLE_CHARS = 200
 BREAK_LINE = "* * *"
 MAX_LEVEL = 6
 _ORNAMENT = re.compile(  # the lines that `utils` takes for a break, and the ones that stand alone in a paragraph
     r"(?:[*#~⁂❧☙✻✽❦❖•·◇◆○●☆★※†‡=_+–—.\-]\s*){3,40}|(?:[*#~⁂❧☙✻✽❦❖◇◆○●☆★※•·—–]\s*){1,2}|[oO0]\s?[oO0]\s?[oO0]"
 )
 _ELLIPSIS = re.compile(r"[.\s]+")  # a row of dots alone is somebody's silence
+
+_UNPRINTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\ufeff]")
+_NEWLINE = re.compile("\r\n?|[\v\f\x85\u2028]")
+_JUNK_TITLE = re.compile(
+    r"(?:microsoft word - .*|untitled.*|unknown|title|no ?title|.*\.(?:docx?|rtf|odt|txt|pdf|indd|tex|qxd|pages)|"
+    r"document ?\d*|\(?(?:anonymous|unspecified)\)?)$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +96,20 @@ def _with_gaps(blocks: Iterable[Block]) -> tuple[list[tuple[Block, int]], int]:
             gap, broken = 0, False
     gaps = Counter(gap for (before, _), (block, gap) in pairwise(found) if before.kind == block.kind == "paragraph")
     return found, gaps.most_common(1)[0][0] if gaps else 0
+
+
+def clean(text: str) -> str:
+    """The text with `\\n` for every kind of newline and without characters that nobody can see or send."""
+    return _UNPRINTED.sub("", _NEWLINE.sub("\n", text).replace("\u2029", "\n\n"))
+
+
+def title_line(words: str) -> str:
+    """A title in one line, or "" for what programs write where a title should stand."""
+    line = " ".join(clean(words).split())
+    return "" if _JUNK_TITLE.match(line) else line[:MAX_TITLE_CHARS].rstrip()
+
+
+def first_heading(blocks: Iterable[Block]) -> str:
+    """The heading a document begins with, or ""."""
+    first = next((block for block in blocks if block.kind in ("heading", "paragraph")), None)
+    return first.text if first and first.kind == "heading" else ""

@@ -9,7 +9,17 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 from adapters.documents.archive import Archive, attribute, child, children, local, target
-from adapters.documents.blocks import BREAK, GAP, Block, heading, is_ornament, paragraph, to_text
+from adapters.documents.blocks import (
+    BREAK,
+    GAP,
+    Block,
+    first_heading,
+    heading,
+    is_ornament,
+    paragraph,
+    title_line,
+    to_text,
+)
 from adapters.documents.plain import decode
 from models import BrokenDocument, EncryptedDocument
 
@@ -58,8 +68,7 @@ def read_epub(archive: Archive) -> tuple[str, str]:
         if path in archive.names and path not in skipped:
             blocks += chapter_blocks(_markup(archive.read(path)), titles.get(path, {}))
             blocks.append(GAP)
-    first = next((block.text for block in blocks if block.kind == "heading"), "")
-    return title or first, to_text(blocks)
+    return title_line(title) or first_heading(blocks), to_text(blocks)
 
 
 def _refuse_locked(archive: Archive) -> None:

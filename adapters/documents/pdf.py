@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
 
-from adapters.documents.blocks import GAP, Block, heading, paragraph, to_text
+from adapters.documents.blocks import GAP, Block, first_heading, heading, paragraph, title_line, to_text
 from models import BrokenDocument, DocumentTooLarge, EmptyDocument, EncryptedDocument, ScannedDocument
 
 if TYPE_CHECKING:
@@ -26,11 +26,12 @@ HEADING_SIZE = 1.2  # times the size of most text
 NOTE_SIZE = 0.9
 WIDE_GAP = 1.3  # times the usual distance of lines: another paragraph
 SCENE_GAP = 1.5  # times the usual distance of paragraphs: perhaps another scene
-EDGE_LINES = 3  # at the top and at the bottom of a page, where running heads stand
+EDGE_LINES = 2  # at the top and at the bottom of a page, where running heads stand
 COLUMN_SHARE = 0.25  # of the page's width, between the left edges of two columns
 LEAST_REPEATS = 3  # pages on which a running head stands
 MARGIN = 0.1  # of the page's height, where a lone number is the page's
 HYPHENS = "\x02\ufffe\u00ad"  # how the reader marks a word that goes on in the next line
+LINE_ENDS = "\r\n\x02\ufffe"
 
 _NUMBER = re.compile(r"\W*(\d{1,4})\W*")
 _EDGE_NUMBER = re.compile(r"(\d{1,4})\W+(\S.*)|(\S.*?)\W+(\d{1,4})")
@@ -40,6 +41,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _SLUGLINE = re.compile(r"(?:\d+[A-Z]?\.?\s+)?(?:INT|EXT|INT\.?/EXT|EXT\.?/INT|I/E|EST)[.\s]")
 _NUMBERED_SLUGLINE = re.compile(r"(\d+[A-Z]?\.?)\s+(\S.*?)\s+\1")
 _CONTINUED = re.compile(r"\(?(?:CONTINUED|MORE)\)?:?(?:\s*\(\d+\))?")
+_CONTENTS = re.compile(r".*(?:\.\s?){5,}\s*(?:\d+|[ivxl]+)")  # a title, a row of dots, its page
 _NOTE = re.compile(r"(?:\d{1,3}|[*†‡])\s*\S")
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 
@@ -70,11 +72,11 @@ def read_pdf(file: BinaryIO) -> tuple[str, str]:
     finally:
         document.close()
     body = _body_size(pages)
-    lines = [line for page in _without_heads(pages, heights, body) for line in _without_notes(page, body)]
+    kept = (line for page in _without_heads(pages, heights, body) for line in _without_notes(page, body))
+    lines = [line for line in kept if not _CONTENTS.fullmatch(line.text)]
     _refuse_unreadable(lines)
     blocks = _script(lines) if _is_script(lines) else list(_prose(lines, body))
-    first = next((block for block in blocks if block.kind in ("heading", "paragraph")), None)
-    return title or (first.text if first and first.kind == "heading" else ""), to_text(blocks)
+    return title_line(title) or first_heading(blocks), to_text(blocks)
 
 
 def _open(file: BinaryIO) -> PdfDocument:
@@ -120,10 +122,10 @@ def _pages(document: PdfDocument) -> tuple[list[list[Line]], list[float]]:
 def _lines(page: PdfTextPage, number: int) -> Iterator[Line]:
     characters = _characters(page)
     start = 0
-    for end in [*(i for i, c in enumerate(characters) if c in "\r\n"), len(characters)]:
-        raw = characters[start:end]
+    for end in [*(i for i, c in enumerate(characters) if c in LINE_ENDS), len(characters)]:
+        raw = characters[start : end + 1].rstrip("\r\n")
         words = raw.strip()
-        if words:
+        if words.strip(HYPHENS):
             yield _line(page, number, start + len(raw) - len(raw.lstrip()), words)
         start = end + 1
 
@@ -305,7 +307,7 @@ def _columns(lines: list[Line]) -> dict[tuple[int, float], tuple[float, float]]:
         lefts = Counter(round(line.left / 2) * 2 for line in page)
         edges: list[float] = []
         for left, count in sorted(lefts.items()):
-            if not edges or (left - edges[-1] > COLUMN_SHARE * usual and count >= 0.2 * len(page)):
+            if not edges or (left - edges[-1] > COLUMN_SHARE * usual and count >= max(4, 0.2 * len(page))):
                 edges.append(left)
         for line in page:
             edge = max((edge for edge in edges if edge <= line.left + 2), default=edges[0])
@@ -324,7 +326,8 @@ def _width(lines: list[Line]) -> float:
 def _distances(lines: list[Line]) -> tuple[float, float]:
     """The usual distance of lines, and of paragraphs."""
     falls = [a.y - b.y for a, b in pairwise(lines) if a.page == b.page and 0 < a.y - b.y < 6 * a.size]
-    leading = statistics.median_low(falls) if falls else 0.0
+    common = Counter(round(fall) for fall in falls)
+    leading = float(min((fall for fall, count in common.items() if 10 * count >= len(falls)), default=0))
     wide = [fall for fall in falls if fall > WIDE_GAP * leading]
     return leading, statistics.median_low(wide) if len(wide) > 0.05 * len(falls) else leading
 

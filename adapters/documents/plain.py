@@ -10,7 +10,7 @@ from models import EmptyDocument, UnknownCharset, UnsupportedDocument
 
 FOUNTAIN = frozenset({".fountain", ".spmd"})
 MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd"})
-NOTHING_FITS = "nothing-fits"  # what the detector answers instead of its guess, cp1252
+NOTHING_FITS = "cp037"  # what the detector answers when nothing fits: nobody writes stories in EBCDIC
 BOMS = (  # UTF-32 first: its little-endian mark begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -18,6 +18,15 @@ BOMS = (  # UTF-32 first: its little-endian mark begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+WIDER = {  # what Windows wrote under the name of a standard: the same and more
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "euc-kr": "cp949",
+    "shift-jis": "cp932",
+    "shift-jis-2004": "cp932",
+}
 SAMPLE = 20_000  # characters looked at to tell whether a decoded text is one
 MOST_STRANGE = 0.02  # the share of characters no writer types
 LEAST_KNOWN = 0.95  # of UTF-16 without its mark: noise decodes too, into every script at once
@@ -66,7 +75,7 @@ def decode(content: bytes) -> str:
 def _detected(content: bytes) -> str:
     import chardet
 
-    found = chardet.detect(content, prefer_superset=True, compat_names=False, no_match_encoding=NOTHING_FITS)
+    found = chardet.detect(content, compat_names=False, no_match_encoding=NOTHING_FITS)
     encoding = found["encoding"]
     if encoding is None or encoding == NOTHING_FITS:
         text = _wide(content)
@@ -75,7 +84,7 @@ def _detected(content: bytes) -> str:
         if encoding is None:
             raise UnsupportedDocument("The file is not a text, and nothing else that is read here.")
         raise UnknownCharset
-    return _checked(_strictly(content, encoding))
+    return _checked(_strictly(content, WIDER.get(encoding.lower().replace("_", "-"), encoding)))
 
 
 def _wide(content: bytes) -> str | None:

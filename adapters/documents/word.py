@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from adapters.documents.archive import Archive, attribute, child, children, local, target
-from adapters.documents.blocks import BREAK, Block, heading, paragraph, to_text
+from adapters.documents.blocks import BREAK, Block, first_heading, heading, paragraph, title_line, to_text
 from models import BrokenDocument
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ def read_word(archive: Archive) -> tuple[str, str]:
         raise BrokenDocument("The document has no body.")
     reader = _Reader(_styles(archive, main), _numbering(archive, main))
     blocks = [block for element in body for block in reader.blocks(element)]
-    first = next((block for block in blocks if block.kind in ("heading", "paragraph")), None)
-    opening = first.text if first and first.kind == "heading" else ""
-    return _core_title(archive) or opening, to_text(blocks)
+    return title_line(_core_title(archive)) or first_heading(blocks), to_text(blocks)
 
 
 def _main_part(archive: Archive) -> str:
