@@ -349,10 +349,11 @@ async def uploaded_file(request: Request, caller: PayingCaller) -> AsyncIterator
     if media_type_of(request) != "multipart/form-data":
         raise UnsupportedDocument("Send the file as multipart/form-data, in the field `file`.")
     settings: Settings = request.app.state.settings
-    async with request.form(max_files=1, max_fields=0) as form:
+    async with request.form(max_files=1, max_fields=10, max_part_size=ENVELOPE_BYTES) as form:
         file = form.get("file")
-        if not isinstance(file, UploadFile):
-            raise RequestValidationError([{"loc": ("body", "file"), "type": "missing"}])
+        if not isinstance(file, UploadFile) or len(form) > 1:
+            kind = "extra_forbidden" if len(form) > 1 else "missing"
+            raise RequestValidationError([{"loc": ("body", "file"), "type": kind}])
         if (file.size or 0) > settings.max_upload_bytes:
             raise BodyTooLarge
         yield file

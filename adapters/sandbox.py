@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from signal import SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP
 from typing import BinaryIO
 
 from models import (
@@ -34,6 +35,8 @@ MEMORY_BYTES = 768 * 1024 * 1024
 MAX_NAME_CHARS = 255
 BYTES_A_CHAR = 6  # a character takes at most four bytes, or six when JSON escapes it
 ANSWER_BYTES = 65_536  # what else an answer holds
+ENDED = 1  # our own word for a reader that we ended
+CRASHES = frozenset(-number for number in (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP))
 ENVIRONMENT = {"LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "1"}  # nothing of ours: it holds keys
 
 
@@ -64,8 +67,10 @@ class Sandbox:
         with self._place_in_line():
             async with self._turns:
                 status, answer = await self._run(file, name[-MAX_NAME_CHARS:])
-        if status or len(answer) > self._most_bytes():
-            log.warning("document reader ended", extra={"status": status, "bytes": len(answer)})
+        if status:
+            log.warning("document reader ended", extra={"status": status})
+            if status in CRASHES:
+                raise BrokenDocument
             raise DocumentTooLarge(f"The document could not be read within {self._seconds} seconds and its memory.")
         return _document(answer)
 
@@ -80,7 +85,7 @@ class Sandbox:
             self._waiting -= 1
 
     async def _run(self, file: BinaryIO, name: str) -> tuple[int, bytes]:
-        """The exit status (not 0 when it was ended) and what it wrote."""
+        """The exit status (not 0 when it was ended, or said too much) and what it wrote."""
         given = {
             "name": name,
             "max_chars": self._max_chars,
@@ -102,7 +107,7 @@ class Sandbox:
             async with asyncio.timeout(self._seconds):
                 return await self._answer(process)
         except TimeoutError:
-            return -1, b""
+            return ENDED, b""
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -115,7 +120,7 @@ class Sandbox:
         while chunk := await process.stdout.read(ANSWER_BYTES):
             answer += chunk
             if len(answer) > self._most_bytes():
-                return -1, bytes(answer)
+                return ENDED, b""
         return await process.wait(), bytes(answer)
 
     def _most_bytes(self) -> int:

@@ -117,10 +117,13 @@ async def test_a_refusal_is_a_short_problem_that_repeats_nothing(client: httpx.A
         ({"content": b"--x\r\nno", "headers": FORM}, 422, "invalid_request"),
         ({"content": b"--x--\r\n", "headers": FORM}, 422, "invalid_request"),
         ({"files": {"other": ("a.txt", REEDS)}}, 422, "invalid_request"),
-        ({"files": {"file": (None, REEDS)}}, 400, "bad_request"),
+        ({"files": {"file": (None, REEDS)}}, 422, "invalid_request"),
+        ({"files": {"file": ("a.txt", REEDS)}, "data": {"title": "Boat"}}, 422, "invalid_request"),
         ({"files": [("file", ("a.txt", REEDS)), ("file", ("b.txt", REEDS))]}, 400, "bad_request"),
     ],
-    ids=["json", "text", "no boundary", "cut off", "empty form", "another field", "a field, no file", "two files"],
+    ids=[
+        "json", "text", "no boundary", "cut off", "empty form", "another field", "a field, no file", "more", "two files",
+    ],
 )  # fmt: skip
 async def test_a_body_that_is_no_form_with_a_file(client: httpx.AsyncClient, sent: Any, status: int, code: str) -> None:
     answer = await client.post("/upload", **sent)
@@ -231,7 +234,6 @@ MISBEHAVING = {
     "ignores its alarm": "import signal,time; signal.signal(signal.SIGALRM, signal.SIG_IGN); time.sleep(600)",
     "spins": "exec('while True: pass')",
     "eats memory": "x = [bytearray(1 << 24) for _ in range(1000)]",
-    "crashes": "import os; os.abort()",
     "talks without end": "exec('while True: print(1)')",
     "is killed": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
 }
@@ -248,6 +250,11 @@ async def test_a_reader_that_misbehaves_is_ended_and_answered(case: str, documen
 
     assert time.monotonic() - began < 5
     assert not children()
+
+
+async def test_a_reader_that_crashes_has_met_a_broken_document(document: BinaryIO) -> None:
+    with pytest.raises(BrokenDocument):
+        await Sandbox(max_chars=100, reader=reader("import os; os.abort()")).read(document, "a.txt")
 
 
 async def test_the_loop_goes_on_while_a_document_is_read(document: BinaryIO) -> None:
