@@ -6,6 +6,9 @@ import asyncio
 import io
 import json
 import os
+import signal
+import subprocess
+import sys
 import tempfile
 import time
 import zipfile
@@ -22,7 +25,7 @@ from starlette.types import Message, Scope
 from adapters import middleware, sandbox
 from adapters.metrics import Metrics
 from adapters.middleware import BodyLimit
-from adapters.sandbox import Sandbox
+from adapters.sandbox import ROOT, Sandbox
 from main import create_app
 from models import BrokenDocument, DocumentTooLarge, ServiceFull, StoryError
 
@@ -121,9 +124,7 @@ async def test_a_refusal_is_a_short_problem_that_repeats_nothing(client: httpx.A
         ({"files": {"file": ("a.txt", REEDS)}, "data": {"title": "Boat"}}, 422, "invalid_request"),
         ({"files": [("file", ("a.txt", REEDS)), ("file", ("b.txt", REEDS))]}, 400, "bad_request"),
     ],
-    ids=[
-        "json", "text", "no boundary", "cut off", "empty form", "another field", "a field, no file", "more", "two files",
-    ],
+    ids=["json", "text", "no boundary", "cut off", "empty form", "other field", "no file", "more fields", "two files"],
 )  # fmt: skip
 async def test_a_body_that_is_no_form_with_a_file(client: httpx.AsyncClient, sent: Any, status: int, code: str) -> None:
     answer = await client.post("/upload", **sent)
@@ -231,7 +232,6 @@ def reader(program: str) -> tuple[str, ...]:
 
 MISBEHAVING = {
     "hangs": "import time; time.sleep(600)",
-    "ignores its alarm": "import signal,time; signal.signal(signal.SIGALRM, signal.SIG_IGN); time.sleep(600)",
     "spins": "exec('while True: pass')",
     "eats memory": "x = [bytearray(1 << 24) for _ in range(1000)]",
     "talks without end": "exec('while True: print(1)')",
@@ -282,6 +282,14 @@ async def test_a_reader_whose_request_ends_is_ended_too(document: BinaryIO) -> N
     with pytest.raises(asyncio.CancelledError):
         await reading
     assert not children()
+
+
+def test_a_reader_whose_service_is_gone_ends_by_itself() -> None:
+    given = json.dumps({"memory_bytes": 200 * MIB, "seconds": 0})
+
+    ended = subprocess.run([sys.executable, *reader(MISBEHAVING["hangs"]), given], cwd=ROOT, timeout=10)
+
+    assert ended.returncode == -signal.SIGALRM
 
 
 async def test_few_documents_are_read_at_once_and_few_wait(monkeypatch: pytest.MonkeyPatch, document: BinaryIO) -> None:

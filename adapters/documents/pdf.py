@@ -41,6 +41,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _SLUGLINE = re.compile(r"(?:\d+[A-Z]?\.?\s+)?(?:INT|EXT|INT\.?/EXT|EXT\.?/INT|I/E|EST)[.\s]")
 _NUMBERED_SLUGLINE = re.compile(r"(\d+[A-Z]?\.?)\s+(\S.*?)\s+\1")
 _CONTINUED = re.compile(r"\(?(?:CONTINUED|MORE)\)?:?(?:\s*\(\d+\))?")
+_SENTENCE_END = re.compile(r"[.!?…。！？]['\"”’»」』)]*$")
 _CONTENTS = re.compile(r".*(?:\.\s?){5,}\s*(?:\d+|[ivxl]+)")  # a title, a row of dots, its page
 _NOTE = re.compile(r"(?:\d{1,3}|[*†‡])\s*\S")
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
@@ -287,12 +288,11 @@ def _goes_on(before: Line, line: Line, edges: dict[tuple[int, float], tuple[floa
     if before.page == line.page and fall > WIDE_GAP * max(leading, 0.9 * line.size):
         return False
     edge, _ = edges[line.page, line.left]
-    if line.left - edge > 0.6 * line.size:
-        own, _ = edges[before.page, before.left]
-        if before.left - own <= 0.6 * before.size or abs((line.left - edge) - (before.left - own)) > 2:
-            return False
-    _, right = edges[before.page, before.left]
-    return before.right + 0.3 * line.size + line.first_word > right - 0.5 * line.size
+    own, right = edges[before.page, before.left]
+    indent, indent_before = line.left - edge, before.left - own
+    if indent > 0.6 * line.size and (abs(indent - indent_before) > 2 or _SENTENCE_END.search(before.text)):
+        return False
+    return before.right + 0.2 * line.size + line.first_word > right - 1
 
 
 def _columns(lines: list[Line]) -> dict[tuple[int, float], tuple[float, float]]:
@@ -302,10 +302,13 @@ def _columns(lines: list[Line]) -> dict[tuple[int, float], tuple[float, float]]:
         pages[line.page].append(line)
     usual = max(line.right for line in lines) - min(line.left for line in lines)
     width = _width(lines)
+    margins = [_margin([line for line in lines if line.page % 2 == side]) for side in (0, 1)]
     found: dict[tuple[int, float], tuple[float, float]] = {}
     for number, page in pages.items():
         lefts = Counter(round(line.left / 2) * 2 for line in page)
         edges: list[float] = []
+        if 0 < min(lefts) - margins[number % 2] < 4 * page[0].size:
+            edges.append(margins[number % 2])  # no line of this page begins where lines usually do
         for left, count in sorted(lefts.items()):
             if not edges or (left - edges[-1] > COLUMN_SHARE * usual and count >= max(4, 0.2 * len(page))):
                 edges.append(left)
@@ -317,10 +320,16 @@ def _columns(lines: list[Line]) -> dict[tuple[int, float], tuple[float, float]]:
     return found
 
 
+def _margin(lines: list[Line]) -> float:
+    """The leftmost place at which a fair part of the lines begin."""
+    lefts = Counter(round(line.left / 2) * 2 for line in lines)
+    return min((left for left, count in lefts.items() if 50 * count >= len(lines)), default=0.0)
+
+
 def _width(lines: list[Line]) -> float:
     """The width of a full line; on a page of few words none may be."""
     widths = sorted(line.right - line.left for line in lines)
-    return widths[int(0.95 * (len(widths) - 1))]
+    return widths[int(0.99 * (len(widths) - 1))]
 
 
 def _distances(lines: list[Line]) -> tuple[float, float]:
