@@ -78,6 +78,12 @@ WORST_PICTURE = 1.25  # listed prices are for the usual settings, and drift
 MEGAPIXEL = 1024 * 1024
 DECODERS = 2  # pictures decoded at once: each may take 64 MB
 FETCHES = 8
+# What health says of a provider; its own words may quote a prompt, so only the errors of scenes have them.
+OUT_OF_ORDER = {
+    "open": "{name} does not answer as it should; the errors of the scenes say how.",
+    "stopped": "{name} refuses our key, or there is no credit left.",
+}
+NAMES = {"openrouter": "OpenRouter", "runware": "Runware"}
 MOST_SEEDS = 2**63  # a larger one is none: nothing of ours could keep it
 
 
@@ -122,6 +128,10 @@ class DrawingTask(Protocol):
     @property
     def task_id(self) -> str | None:
         """An id that was committed earlier and may have been sent: ask for it before sending anything."""
+        ...
+
+    async def wanted(self) -> None:
+        """Raise when nobody wants the picture any more: asked at the slot, by painters that commit no id."""
         ...
 
     async def new_id(self, worst_usd: float | None) -> str:
@@ -1962,7 +1972,7 @@ class _Breaker:
     def health(self) -> tuple[ServiceState, str]:
         if self._state == "closed":
             return "available", ""
-        return "unavailable", self._reason
+        return "unavailable", OUT_OF_ORDER[self._state].format(name=NAMES[self._provider])
 
     def refuse_without_account(self) -> None:
         """Raise at once while the account is known to be bad."""

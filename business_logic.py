@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, TypeVar
 from uuid import uuid4
 
+import utils
 from ai_services import (
+    WORST_PICTURE,
     ImageModel,
     Observe,
     Provider,
@@ -121,10 +123,12 @@ INLINE_STORY_CHARS = 2_000  # about 5 ms of reading on the loop
 THREAD_STORY_CHARS = 30_000  # above this a thread would hold the GIL for too long: a worker process reads
 STATUS_PAGES = 256  # rendered answers kept, one a session
 MAX_WAIT_SECONDS = 60.0
+MONEY_WAIT_SECONDS = 0.5  # how often a scene that waits for money looks again, when its session has not changed
 STOP_CHECK_SECONDS = 0.5  # how soon whoever waits for a change hears that the service is being stopped
 PAGE_LIMIT = 100
 BIBLE_ALLOWANCE_CHARS = 8_000  # the most a bible adds to a scene's question, for the estimate made before there is one
 ANSWERS_KEPT = timedelta(days=90)  # since it was last taken; a picture's file goes earlier when no session shows it
+OFFLINE_TEXT = "offline rules"  # who writes when there is no text model
 PROJECT_FILE_VERSION = 1
 COST_DIGITS = 9  # of a dollar: a prompt costs some 0.0001
 BUSY: frozenset[SceneStatus] = frozenset({"prompting", "drawing"})
@@ -243,8 +247,8 @@ class StreamEvent:
     """One server-sent event; `data` is JSON."""
 
     event: str
-    id: str
     data: str
+    id: str | None = None  # on the last event of a version only: whoever resumes there has seen all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,16 +412,17 @@ class Studio:
         raise UnknownModel(f"That {kind} model is not one of those that GET /models lists as available.")
 
     def _estimate(self, story: str, reading: StoryReading, settings: GenerationSettings) -> CostEstimate:
-        """Least: each picture once. Worst: every try of every call is billed, and every scene is softened once."""
+        """Least: each picture once, at its list price. Worst: every try of every call is billed, and every scene is
+        softened once."""
         scenes = len(reading.scenes)
         picture = self._painter(model_for(settings)).worst_cost(self._blank_request(settings))
         text = self._worst_text(story, reading, settings)
         tries = self.limits.retry_attempts
         worst = None if picture is None or text is None else tries * (text + 2 * scenes * picture)
         return CostEstimate(
-            least_usd=None if picture is None else round(scenes * picture, 6),
+            least_usd=None if picture is None else round(scenes * picture / WORST_PICTURE, 6),
             worst_usd=None if worst is None else round(worst, 6),
-            text_model=settings.text_model,
+            text_model=settings.text_model if self.text is not None else OFFLINE_TEXT,
             image_model=model_for(settings),
         )
 
@@ -659,7 +664,7 @@ class Studio:
                 return read(TextAnswer(**json.loads(kept.body)))
             session = await self.still_wanted(session.session_id, unit.scene_id)
             purse = Purse(self, session, unit, question.model)
-            purse.reserve(self.text.worst_cost(question), picture)
+            await purse.reserve(self.text.worst_cost(question), picture)
             try:
                 answer = await self.text.answer(question, purse)
             finally:
@@ -677,6 +682,22 @@ class Studio:
         request = self._blank_request(session.settings, scene.quality)
         worst = self._painter(request.model).worst_cost(request)
         return None if worst == 0 else PicturePrice(request.model, worst)
+
+    async def reserve(self, charges: list[Charge], unit: Unit) -> Session:
+        """Reserve all of them or none, for a unit that holds no money yet.
+
+        Waits while others have reserved more than they will need: what they do not spend comes back. Whoever waits
+        holds nothing, so nobody waits for ever. Raises `BudgetReached` when nothing can come back, `Halted`.
+        """
+        while True:
+            session = await self.still_wanted(unit.session_id, unit.scene_id)
+            try:
+                self.ledger.reserve(charges, max_cost_usd=session.max_cost_usd)
+                return session
+            except BudgetReached:
+                if not self.ledger.may_return(session.session_id):
+                    raise
+            await self.store.wait(session.session_id, session.version, MONEY_WAIT_SECONDS)
 
     # -- one scene's picture
 
@@ -757,6 +778,7 @@ class Studio:
             seed = request.seed if record.seed is None else record.seed
             drawing = Drawing(seed=seed, cost_usd=record.cost_usd, url=record.url)
         else:
+            await task.reserve(painter.worst_cost(request))
             drawing = await self._draw_once(painter, request, task)
         cost = await task.made(drawing)
         try:
@@ -810,11 +832,13 @@ class Studio:
         width, height = self._painter(model).size(model, settings.aspect_ratio, scene.quality)
         bible = session.story_bible
         looks = {c.name: c.appearance for c in bible.characters} if bible else {}
+        edited = scene.prompt_source == "edited" and is_draft(model)
+        facts = facts_of_edited(session, scene) if edited else scene.facts
         depiction = Depiction(
-            facts=scene.facts,
-            figures=tuple(Figure(name, looks.get(name, "")) for name in scene.facts.characters),
+            facts=facts,
+            figures=tuple(Figure(name, looks.get(name, "")) for name in facts.characters),
             media_type=settings.media_type,
-            text=session.text_of(scene),
+            text=scene.image_prompt or "" if edited else session.text_of(scene),
             story_seed=settings.seed,
         )
         return ImageRequest(scene.image_prompt or "", model, width, height, scene.seed, depiction)
@@ -851,10 +875,10 @@ class Studio:
             self.runner.submit(session_id)  # ended in the middle of a drawing: a run tidies up as soon as it can
         return session
 
-    async def status(self, owner: str, session_id: str, *, seen: int | None = None, wait: float = 0.0) -> Page:
-        """The session, rendered. With `wait`, as soon as its version is not `seen` or it has ended."""
+    async def status(self, owner: str, session_id: str, *, seen: Collection[int] = (), wait: float = 0.0) -> Page:
+        """The session, rendered. With `wait`, as soon as its version is none of those `seen` or it has ended."""
         session = await self.owned(owner, session_id)
-        if wait > 0 and session.version == seen and session.status in UNFINISHED:
+        if wait > 0 and session.version in seen and session.status in UNFINISHED:
             session = await self._next_version(session, min(wait, MAX_WAIT_SECONDS))
         return self._page(session)
 
@@ -890,15 +914,15 @@ class Studio:
             except SessionNotFound:
                 return
 
-    def _events_since(self, session: Session, seen: int) -> Iterator[StreamEvent]:
-        version = str(session.version)
-        for scene in session.scenes:
-            if scene.changed_in > seen or seen == 0:
-                yield StreamEvent("scene", version, self.scene_view(session, scene).model_dump_json())
+    def _events_since(self, session: Session, seen: int) -> list[StreamEvent]:
+        """What has changed since version `seen`; only the last event carries the version."""
+        changed = [scene for scene in session.scenes if scene.changed_in > seen or seen == 0]
+        events = [StreamEvent("scene", self.scene_view(session, scene).model_dump_json()) for scene in changed]
         if session.version != seen or session.status in ENDED:
-            yield StreamEvent("progress", version, progress_json(session))
+            events.append(StreamEvent("progress", progress_json(session)))
         if session.status in ENDED:
-            yield StreamEvent("done", version, progress_json(session))
+            events.append(StreamEvent("done", progress_json(session)))
+        return [*events[:-1], dataclasses.replace(events[-1], id=str(session.version))] if events else []
 
     async def scene(self, owner: str, session_id: str, number: int) -> tuple[int, SceneDetail]:
         """One scene in full, and its version (the ETag)."""
@@ -915,6 +939,7 @@ class Studio:
         session = await self.owned(owner, session_id)
         scene_id = session.scene_at(number).scene_id
         session = await self.store.change_scene(session_id, scene_id, partial(apply_edit, edit=edit, expected=expected))
+        await self._write_project(session)
         await self.store.commit()
         scene = session.scene(scene_id)
         return scene.changed_in, self.scene_detail(session, scene)
@@ -975,7 +1000,8 @@ class Studio:
         numbers = sorted(set(request.approved_scenes))
         for number in numbers:
             if session.scene_at(number).current is None:
-                raise InvalidRequest(f"Scene {number} has no picture yet.")
+                missing = NotReady if session.status in UNFINISHED else InvalidRequest
+                raise missing(f"Scene {number} has no picture yet.")
         if request.upgrade:
             await self._admit(session)
         change = partial(approve, numbers=numbers, upgrade=request.upgrade, at=self.clock())
@@ -1032,7 +1058,8 @@ class Studio:
             raise ProjectNotFound from error
         if session.approved_at is None:
             raise ProjectNotFound
-        scenes = [self.scene_view(session, scene) for scene in session.scenes if scene.approved_version]
+        approved = [as_handed_over(scene) for scene in session.scenes if scene.approved_version is not None]
+        scenes = [self.scene_view(session, scene) for scene in approved]
         return ProjectDetail(**self._project_view(session).model_dump(), scenes=scenes)
 
     def _project_view(self, session: Session) -> ProjectView:
@@ -1299,12 +1326,12 @@ class Purse:
         self._model = model
         self._reserved: str | None = None
 
-    def reserve(self, worst_usd: float | None, picture: PicturePrice | None) -> None:
+    async def reserve(self, worst_usd: float | None, picture: PicturePrice | None) -> None:
         """Reserve the call and the picture that follows it as one; raises `BudgetReached`, `PriceUnknown`."""
         charges = [self._charge(worst_usd)]
         if picture is not None:
             charges.append(new_picture_charge(self._studio, self._session, self._unit, picture))
-        self._studio.ledger.reserve(charges, max_cost_usd=self._session.max_cost_usd)
+        self._session = await self._studio.reserve(charges, self._unit)
         self._reserved = charges[0].charge_id
 
     async def before_call(self, worst_usd: float | None) -> str:
@@ -1348,6 +1375,16 @@ class PictureTask:
     @property
     def task_id(self) -> str | None:
         return self._record.task_id if self._record else None
+
+    async def wanted(self) -> None:
+        await self._studio.still_wanted(self._unit.session_id, self._unit.scene_id)
+
+    async def reserve(self, worst_usd: float | None) -> None:
+        """Reserve the picture before it queues for a slot, unless that was done together with its prompt."""
+        if worst_usd == 0 or self._record is not None or self._reserved() is not None:
+            return
+        price = PicturePrice(self._model, worst_usd)
+        await self._studio.reserve([new_picture_charge(self._studio, self._session, self._unit, price)], self._unit)
 
     async def new_id(self, worst_usd: float | None) -> str:
         studio = self._studio
@@ -1710,6 +1747,12 @@ def show_version(scene: Scene, number: int) -> Scene:
     )
 
 
+def as_handed_over(scene: Scene) -> Scene:
+    """The scene with the picture that was approved and the prompt that made it, whatever it shows by now."""
+    image = scene.approved_image
+    return scene if image is None else show_version(scene, image.version)
+
+
 def next_version(scene: Scene) -> int:
     return max((version.version for version in scene.versions), default=0) + 1
 
@@ -1831,13 +1874,26 @@ def scenes_json(session: Session, names: Mapping[str, str]) -> bytes:
             "approved": scene.approved_version is not None,
             "file": names.get(scene.scene_id),
         }
-        for scene in session.scenes
+        for scene in map(as_handed_over, session.scenes)
     ]
     return json_bytes(scenes)
 
 
 def image_path(session: Session, image: ImageVersion) -> str:
     return f"{session.session_id}/images/{image.file}"
+
+
+def facts_of_edited(session: Session, scene: Scene) -> SceneFacts:
+    """What an edited prompt shows, by the rules that read scenes; what it does not say stays as in the story."""
+    told, known = utils.read_scene(scene.image_prompt or "", session.analysis), scene.facts
+    return SceneFacts(
+        characters=told.characters or known.characters,
+        location=told.location or known.location,
+        place_kind=told.place_kind or known.place_kind,
+        time_of_day=told.time_of_day if told.time_of_day != "unknown" else known.time_of_day,
+        weather=told.weather if told.weather != "unknown" else known.weather,
+        mood=told.mood or known.mood,
+    )
 
 
 def model_for(settings: GenerationSettings, quality: str | None = None) -> str:

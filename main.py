@@ -289,10 +289,10 @@ async def status(
 ) -> Response:
     """Where a session stands. With `If-None-Match` 304 when nothing changed; with `wait` the answer waits for it."""
     studio, caller = await studio_of(request), await caller_of(request)
-    seen = max(versions_in(if_none_match), default=None)
+    seen = versions_in(if_none_match)
     page = await studio.status(caller, session_id, seen=seen, wait=wait)
     headers = {"ETag": f'"{page.version}"', "Cache-Control": "no-cache"}
-    if page.version == seen:
+    if page.version in seen:
         return Response(status_code=304, headers=headers)
     return Response(page.body, media_type="application/json", headers=headers)
 
@@ -716,7 +716,7 @@ def expected_version(if_match: str | None) -> int | None:
     if if_match is None or if_match.strip() == "*":
         return None
     versions = versions_in(if_match)
-    if len(versions) != 1:
+    if len(versions) != 1 or "W/" in if_match:  # a weak tag never matches here (RFC 9110)
         raise VersionMismatch
     return versions[0]
 

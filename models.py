@@ -542,6 +542,10 @@ class RequestBody(BaseModel):
 
 SessionId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 ModelId = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][\w./:@~-]*$")]
+Words = Annotated[  # text a person typed: trimmed, and free of control characters but line ends and tabs
+    str,
+    StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]*$"),
+]
 MoneyUsd = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
 
 STORY_EXAMPLE = (
@@ -559,8 +563,8 @@ class AnalyzeRequest(RequestBody):
     num_scenes: int | None = Field(
         default=None, ge=1, le=10_000, description="At most `MAX_SCENES`; null takes the recommended number."
     )
-    title: str | None = Field(default=None, min_length=1, max_length=200)
-    style: str | None = Field(default=None, min_length=1, max_length=500)
+    title: Words | None = Field(default=None, min_length=1, max_length=200)
+    style: Words | None = Field(default=None, min_length=1, max_length=500)
     aspect_ratio: AspectRatio = "16:9"
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
     text_model: ModelId | None = None
@@ -612,7 +616,7 @@ class RegenerateRequest(RequestBody):
 
     session_id: SessionId
     scene_number: int = Field(ge=0)
-    image_prompt: str | None = Field(default=None, min_length=2, max_length=3000)
+    image_prompt: Words | None = Field(default=None, min_length=2, max_length=3000)
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
     quality: Quality | None = None
 
@@ -620,9 +624,9 @@ class RegenerateRequest(RequestBody):
 class SceneEdit(RequestBody):
     """What may be changed on a scene without a model call; fields left out stay as they are."""
 
-    title: str | None = Field(default=None, min_length=1, max_length=200)
-    description: str | None = Field(default=None, min_length=1, max_length=2000)
-    image_prompt: str | None = Field(default=None, min_length=2, max_length=3000)
+    title: Words | None = Field(default=None, min_length=1, max_length=200)
+    description: Words | None = Field(default=None, min_length=1, max_length=2000)
+    image_prompt: Words | None = Field(default=None, min_length=2, max_length=3000)
     current_version: int | None = Field(default=None, ge=1)
 
 

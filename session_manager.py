@@ -487,6 +487,12 @@ class Ledger:
         with self._lock:
             return [charge_id for charge_id in self._open if charge_id.startswith(prefix)]
 
+    def may_return(self, session_id: str) -> bool:
+        """Whether money that a session lacks is only reserved somewhere, and may come back when that is settled."""
+        with self._lock:
+            shared = self._daily_budget_usd is not None
+            return any(shared or charge.session_id == session_id for charge in self._open.values())
+
     def mark_sent(self, charge_id: str) -> None:
         """The call this pays for is about to leave; raises `KeyError` for a charge that is not open."""
         with self._lock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from adapters import paper_cut
 from adapters.process_pool import ProcessPool, WorkerDied
 from ai_services import DrawingTask
@@ -36,6 +38,7 @@ class DraftImages:
 
     def __init__(self, pool: ProcessPool) -> None:
         self._pool = pool
+        self._slots = asyncio.Semaphore(pool.max_workers + 1)  # one at hand; what waits here can still be cancelled
 
     def size(self, model: str, aspect_ratio: AspectRatio, quality: Quality) -> tuple[int, int]:
         """1024×576 and shapes of the same area; a draft is half as wide and half as high."""
@@ -51,11 +54,15 @@ class DraftImages:
 
         Raises `ProviderUnavailable` when the worker process died twice.
         """
+        async with self._slots:
+            await task.wanted()
+            return Drawing(seed=request.seed, cost_usd=0.0, content=await self._painted(request))
+
+    async def _painted(self, request: ImageRequest) -> bytes:
         try:
-            content = await self._pool.run(paper_cut.paint, sketch_of(request))
+            return await self._pool.run(paper_cut.paint, sketch_of(request))
         except WorkerDied as error:
             raise ProviderUnavailable("The draft painter's worker process died; try again.") from error
-        return Drawing(seed=request.seed, cost_usd=0.0, content=content)
 
     async def fetch(self, drawing: Drawing, request: ImageRequest) -> Picture:
         """The bytes that `draw` made; raises `BadImage` when the drawing holds none."""

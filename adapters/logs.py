@@ -17,6 +17,7 @@ class Context(logging.Filter):
     """Puts the request id and the session id of the running task on the record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        vars(record).pop("color_message", None)  # uvicorn's, with terminal codes
         record.request_id = getattr(record, "request_id", None) or request_in_log.get()
         record.session_id = getattr(record, "session_id", None) or session_in_log.get()
         return True
@@ -26,7 +27,7 @@ class ReadableFormatter(logging.Formatter):
     """One line a record: time, level, module, event, fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = {name: value for name, value in vars(record).items() if name not in PLAIN and name != "color_message"}
+        fields = {name: value for name, value in vars(record).items() if name not in PLAIN}
         if session := getattr(record, "session_id", None):
             fields["session_id"] = session
         if request := getattr(record, "request_id", None):

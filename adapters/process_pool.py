@@ -35,7 +35,7 @@ class ProcessPool:
     """
 
     def __init__(self, max_workers: int) -> None:
-        self._max_workers = max_workers
+        self.max_workers = max_workers
         self._lock = threading.Lock()
         self._executor: ProcessPoolExecutor | None = None
         self._closed = False
@@ -56,6 +56,11 @@ class ProcessPool:
                     raise WorkerDied("A worker process died during the call.") from error
                 log.warning("worker process died, call repeated", extra={"function": fn.__qualname__})
         raise AssertionError("unreachable")
+
+    @property
+    def started(self) -> bool:
+        """Whether there are worker processes by now."""
+        return self._executor is not None
 
     async def close(self) -> None:
         """Ends the workers; calls in flight end with `WorkerDied`. May be repeated."""
@@ -85,7 +90,7 @@ class ProcessPool:
     def _start(self) -> ProcessPoolExecutor:
         from loky import ProcessPoolExecutor
 
-        return ProcessPoolExecutor(self._max_workers, timeout=None, initializer=begin_work, initargs=(os.getpid(),))
+        return ProcessPoolExecutor(self.max_workers, timeout=None, initializer=begin_work, initargs=(os.getpid(),))
 
     def _discard(self, broken: ProcessPoolExecutor) -> None:
         with self._lock:

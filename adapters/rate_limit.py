@@ -12,15 +12,15 @@ from models import TooManyRequests
 
 
 class RateLimit:
-    """`60/minute` for each caller; counted in this process. An empty setting means no limit."""
+    """`60/minute` for each caller; counted in this process."""
 
     def __init__(self, setting: str) -> None:
-        self._limit = parse(setting) if setting else None
+        self._limit = parse(setting)
         self._counter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     def hit(self, caller: str) -> None:
         """Count one request; raises `TooManyRequests` with the seconds to wait."""
-        if self._limit is None or self._counter.hit(self._limit, caller):
+        if self._counter.hit(self._limit, caller):
             return
         reset = self._counter.get_window_stats(self._limit, caller).reset_time
         raise TooManyRequests(f"At most {self._limit}.", retry_after=max(1.0, reset - time.time()))

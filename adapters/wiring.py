@@ -37,6 +37,7 @@ from utils import ProjectFiles, utc_now, write_whole
 
 log = logging.getLogger(__name__)
 
+NOT_YET = ("redis_url", "database_url", "storage_url")  # read and checked, but nothing uses them yet
 CLEAN_UP_SECONDS = 600.0
 DRAIN_SECONDS = 2.0  # pictures under way are remembered by their id, so there is no need to wait for them
 THREADS = 6  # few: every thread brings a malloc arena
@@ -52,6 +53,7 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
     """
     async with AsyncExitStack() as stack:
         _tame_memory()
+        _warn_of_unused(settings)
         stack.enter_context(claim(settings.projects_dir))
         journal = SqliteJournal(settings.projects_dir / "journal.db")
         with _as_configuration_error():
@@ -90,6 +92,12 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
         with _as_configuration_error():
             recover(journal, manager, ledger, runner)
         yield studio
+
+
+def _warn_of_unused(settings: Settings) -> None:
+    for name in NOT_YET:
+        if getattr(settings, name):
+            log.warning("setting not in use yet: one process keeps everything", extra={"setting": name.upper()})
 
 
 @contextmanager
@@ -281,8 +289,7 @@ def _signing_key(settings: Settings) -> bytes:
         return settings.signing_key.get_secret_value().encode()
     path = settings.projects_dir / ".signing-key"
     if not path.is_file():
-        write_whole(path, secrets.token_hex(32).encode())
-        path.chmod(0o600)
+        write_whole(path, secrets.token_hex(32).encode(), mode=0o600)
     return path.read_bytes()
 
 

@@ -120,6 +120,9 @@ class Task:
         self.failures: list[float | None] = []
         self.worst: float | None = None
 
+    async def wanted(self) -> None:
+        """It is."""
+
     async def new_id(self, worst_usd: float | None) -> str:
         self.worst = worst_usd
         self.task_id = str(uuid.uuid4())

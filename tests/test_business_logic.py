@@ -11,7 +11,7 @@ import sqlite3
 import zipfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -317,7 +317,7 @@ class House:
 
     def on_disk(self, session_id: str) -> float:
         """What the ledger on disk says that a session has spent."""
-        with sqlite3.connect(self.folder / "journal.db") as db:
+        with closing(sqlite3.connect(self.folder / "journal.db")) as db, db:
             row = db.execute("SELECT total(amount_usd) FROM charges WHERE session_id = ?", (session_id,)).fetchone()
         return float(row[0])
 
@@ -1244,7 +1244,7 @@ async def test_status_waits_for_the_next_change(house: House) -> None:
     session_id = await house.generate()
     await house.text.gate.has(1)
     page = await house.studio.status(OWNER, session_id)
-    waiting = asyncio.create_task(house.studio.status(OWNER, session_id, seen=page.version, wait=PATIENCE_SECONDS))
+    waiting = asyncio.create_task(house.studio.status(OWNER, session_id, seen=[page.version], wait=PATIENCE_SECONDS))
     await asyncio.sleep(0)
 
     house.text.gate.open()
@@ -1259,7 +1259,7 @@ async def test_whoever_waits_is_let_go_when_the_service_is_stopped(house: House)
     session_id = await house.generate()
     await house.text.gate.has(1)
     page = await house.studio.status(OWNER, session_id)
-    status = asyncio.create_task(house.studio.status(OWNER, session_id, seen=page.version, wait=60.0))
+    status = asyncio.create_task(house.studio.status(OWNER, session_id, seen=[page.version], wait=60.0))
     events = asyncio.create_task(_last_event(house, session_id))
     await asyncio.sleep(0)
 
@@ -1280,7 +1280,7 @@ async def _last_event(house: House, session_id: str) -> str:
 async def test_events_end_with_done_and_resume(house: House) -> None:
     session_id = await house.generate()
     seen = [event async for event in house.studio.events(OWNER, session_id)]
-    last = int(seen[-1].id)
+    last = int(seen[-1].id or 0)
 
     resumed = [event.event async for event in house.studio.events(OWNER, session_id, after=last)]
 
@@ -1448,7 +1448,7 @@ class Snapshot:
     texts: Counter[str]
 
     def records(self) -> list[tuple[str, ...]]:
-        with sqlite3.connect(self.folder / "journal.db") as db:
+        with closing(sqlite3.connect(self.folder / "journal.db")) as db, db:
             return db.execute("SELECT task_id FROM drawings WHERE url IS NULL").fetchall()
 
 
@@ -1465,8 +1465,8 @@ class Photographer:
         folder.mkdir(parents=True)
         (folder / ".pictures").symlink_to(self._house.folder / ".pictures")
         with (
-            sqlite3.connect(self._house.folder / "journal.db") as source,
-            sqlite3.connect(folder / "journal.db") as copy,
+            closing(sqlite3.connect(self._house.folder / "journal.db")) as source,
+            closing(sqlite3.connect(folder / "journal.db")) as copy,
         ):
             source.backup(copy)
         self.taken.append(Snapshot(folder, self._house.painter.world.copy(), Counter(self._house.text.paid)))
@@ -1589,3 +1589,79 @@ async def test_a_session_at_rest_is_left_alone(house: House) -> None:
     assert at_rest(session) is session
     scene: Scene = at_rest(busy).scenes[0]
     assert (scene.status, scene.approved_version) == ("pending", 1)
+
+
+async def test_a_stream_cut_after_any_event_resumes_without_losing_a_scene(house: House) -> None:
+    session_id = await house.generate()
+    heard = [event async for event in house.studio.events(OWNER, session_id)]
+
+    for cut in range(len(heard)):
+        last = next((int(event.id) for event in reversed(heard[: cut + 1]) if event.id), 0)
+        resumed = [event async for event in house.studio.events(OWNER, session_id, after=last)]
+
+        scenes = [json.loads(event.data) for event in (*heard[: cut + 1], *resumed) if event.event == "scene"]
+        assert {scene["scene_number"] for scene in scenes if scene["status"] == "ready"} == {0, 1, 2}
+
+
+async def test_a_cap_just_above_what_a_story_costs_is_enough(house: House) -> None:
+    bible, scene, reserved = 0.001, 0.001 + 0.004, 0.01 + 0.005  # three at once would reserve more than the cap
+
+    session = await house.drawn(max_cost_usd=bible + 2 * scene + reserved)
+
+    assert session.error is None
+    assert [scene.status for scene in session.scenes] == ["ready"] * 3
+    assert session.cost_usd == pytest.approx(bible + 3 * scene)
+    assert house.ledger.open_of(session.session_id) == []
+
+
+async def test_an_approved_project_keeps_the_picture_and_the_words_that_were_approved(house: House) -> None:
+    session = await house.drawn()
+    first = session.scenes[0].current
+    assert first is not None
+    await house.studio.approve(OWNER, ApproveRequest(session_id=session.session_id, approved_scenes=[0]))
+    await house.studio.regenerate(
+        OWNER, RegenerateRequest(session_id=session.session_id, scene_number=0, image_prompt="Something else")
+    )
+    await house.ended(session.session_id)
+
+    project = await house.studio.project(OWNER, session.session_id)
+    download = await house.studio.download(OWNER, session.session_id)
+
+    with zipfile.ZipFile(io.BytesIO(b"".join(download.chunks))) as archive:
+        told = json.loads(archive.read("scenes.json"))[0]
+    assert first.file in (project.scenes[0].image_url or "")
+    assert project.scenes[0].image_prompt == told["image_prompt"] == first.prompt
+
+
+async def test_an_edited_scene_is_written_to_its_project_files(house: House) -> None:
+    session = await house.drawn()
+
+    await house.studio.edit_scene(OWNER, session.session_id, 0, SceneEdit(title="Another title"))
+
+    written = json.loads((house.folder / session.session_id / "scenes.json").read_text("utf-8"))
+    assert written[0]["title"] == "Another title"
+
+
+async def test_a_scene_without_a_picture_is_approved_later_while_it_is_drawn(house: House) -> None:
+    house.painter.gate.close()
+    session_id = await house.generate()
+    await house.painter.gate.has(1)
+
+    with pytest.raises(NotReady):
+        await house.studio.approve(OWNER, ApproveRequest(session_id=session_id, approved_scenes=[0]))
+
+    house.painter.gate.open()
+    await house.ended(session_id)
+
+
+async def test_waiting_for_money_ends_with_a_cancel(house: House) -> None:
+    house.painter.gate.close()
+    session_id = await house.generate(max_cost_usd=0.001 + 0.015 + 0.002)
+    await house.painter.gate.has(1)
+
+    await house.studio.cancel(OWNER, session_id)
+    house.painter.gate.open()
+    await house.idle()
+
+    assert len(house.painter.sent) == 1
+    assert house.ledger.open_of(session_id) == []

@@ -42,11 +42,21 @@ class NoTask:
     def task_id(self) -> str | None:
         raise AssertionError("a draft needs no task")
 
+    async def wanted(self) -> None:
+        """It is."""
+
     async def new_id(self, worst_usd: float | None) -> str:
         raise AssertionError("a draft needs no task")
 
     async def failed(self, cost_usd: float | None) -> None:
         raise AssertionError("a draft needs no task")
+
+
+class Unwanted(NoTask):
+    """A drawing that was cancelled while it waited for its turn."""
+
+    async def wanted(self) -> None:
+        raise asyncio.CancelledError
 
 
 @pytest_asyncio.fixture
@@ -395,3 +405,13 @@ def test_importing_starts_nothing_and_workers_import_neither_main_nor_a_framewor
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "main imported\n"
+
+
+async def test_a_draft_that_nobody_wants_any_more_is_not_drawn() -> None:
+    pool = ProcessPool(max_workers=1)
+
+    with pytest.raises(asyncio.CancelledError):
+        await DraftImages(pool).draw(a_request(), Unwanted())
+
+    assert not pool.started
+    await pool.close()

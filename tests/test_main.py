@@ -491,3 +491,32 @@ async def test_a_full_service_says_when_to_come_back(tmp_path: Path, painter: Fl
     assert first.status_code == 202
     assert (second.status_code, second.json()["code"]) == (429, "service_full")
     assert int(second.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize("words", ["   ", "\n\t\n", "a\u0000b", "a dragon\u202e", "\u001b[31mred"], ids=ascii)
+@pytest.mark.parametrize("field", ["title", "image_prompt"])
+async def test_words_are_words(client: httpx.AsyncClient, field: str, words: str) -> None:
+    session_id = await draw(client)
+
+    answer = await client.patch(f"/sessions/{session_id}/scenes/0", json={field: words})
+
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "invalid_request"
+
+
+async def test_any_etag_of_a_list_may_match(client: httpx.AsyncClient) -> None:
+    session_id = await draw(client)
+    etag = (await client.get(f"/status/{session_id}")).headers["etag"]
+
+    answer = await client.get(f"/status/{session_id}", headers={"If-None-Match": f'{etag}, "999999"'})
+
+    assert answer.status_code == 304
+
+
+async def test_a_weak_etag_does_not_guard_an_edit(client: httpx.AsyncClient) -> None:
+    scene = f"/sessions/{await draw(client)}/scenes/0"
+    etag = (await client.get(scene)).headers["etag"]
+
+    answer = await client.patch(scene, json={"title": "New"}, headers={"If-Match": f"W/{etag}"})
+
+    assert answer.status_code == 412

@@ -13,6 +13,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,7 @@ def test_kill_9_at_any_moment_loses_nothing_and_pays_nothing_twice(fake: FakePro
 
 
 def open_charges(service: Service) -> int:
-    with sqlite3.connect(service.folder / "projects" / "journal.db") as db:
+    with closing(sqlite3.connect(service.folder / "projects" / "journal.db")) as db:
         return int(db.execute("SELECT count(*) FROM charges WHERE state != 'settled'").fetchone()[0])
 
 
@@ -297,3 +298,30 @@ def test_drafts_under_way_at_a_kill_continue(tmp_path: Path) -> None:
 
         assert ready(state) == 3
         check_pictures(service, [state])
+
+
+def test_a_cancelled_offline_session_draws_no_further(tmp_path: Path) -> None:
+    with Service(folder=tmp_path) as service:
+        cancelled = service.generate(story(320, 40), num_scenes=40)
+        service.client.post("/cancel", json={"session_id": cancelled}).raise_for_status()
+        before = ready(service.status(cancelled))
+        other = service.wait(service.generate(story(330, 2), num_scenes=2), patience=PATIENCE_SECONDS)
+
+        assert ready(other) == 2  # it did not have to wait for forty drafts that nobody wants
+        assert ready(service.status(cancelled)) <= before + 3  # one a worker, and one at hand
+
+
+def test_an_edited_prompt_changes_the_draft(tmp_path: Path) -> None:
+    with Service(folder=tmp_path) as service:
+        first = service.wait(service.generate(story(340, 1), num_scenes=1))
+        scene = f"/sessions/{first['session_id']}/scenes/0"
+        words = {"image_prompt": "A castle in heavy snow at night, with a dragon"}
+        service.client.patch(scene, json=words).raise_for_status()
+        service.client.post("/continue", json={"session_id": first["session_id"]}).raise_for_status()
+        second = service.wait(first["session_id"])
+        versions = service.client.get(scene).json()["versions"]
+        pictures = [service.client.get(version["image_url"]).content for version in versions]
+
+        assert [version["prompt_source"] for version in versions] == ["offline", "edited"]
+        assert pictures[0] != pictures[1]
+        assert not second["scenes"][0]["stale"]
