@@ -184,11 +184,14 @@ def _borders(text: str, n: int) -> list[int]:
 
 
 def _candidates(text: str, n: int) -> dict[int, float]:
-    """Where the text may be cut into n, and how good each border is; coarse borders first, finer ones as needed."""
+    """Where the text may be cut into n, and how good each border is; coarse borders first, finer ones as needed.
+
+    Every candidate is one of the places `max_scenes` counts, and all of those are candidates before there are too few.
+    """
     if n == 1:
         return {}
     lines = _lines(text)
-    markers = {offset: rank for offset, rank in _markers(text, lines).items() if _whole(text, offset)}
+    markers = {offset: rank for offset, rank in _markers(text, lines).items() if _may_open(text, offset)}
     if len(markers) >= n - 1:
         return {offset: MARKER_STEP * rank for offset, rank in markers.items()}
     language = guess_language(text)
@@ -199,10 +202,10 @@ def _candidates(text: str, n: int) -> dict[int, float]:
         apart = INSIDE_PARAGRAPH if len(units) > 1 else 0.0
         finer = _scored(text, inside, language, sentences=True)
         scored = {offset: score + apart for offset, score in finer.items()} | scored
+    scored = {offset: score for offset, score in scored.items() if _may_open(text, offset)}
     if len(scored) < n - 1:
         atoms = list(_atoms(text))[1:]
         scored = {offset: 4 * INSIDE_PARAGRAPH for offset in atoms[:: max(1, len(atoms) // (20 * n))]} | scored
-    scored = {offset: score for offset, score in scored.items() if _whole(text, offset)}
     return scored | {offset: MARKER_BONUS + MARKER_STEP * rank for offset, rank in markers.items()}
 
 
@@ -213,6 +216,11 @@ def _atoms(text: str) -> Iterator[int]:
         return
     yield first
     yield from (match.start() for match in _ATOM.finditer(text, first + 1) if _whole(text, match.start()))
+
+
+def _may_open(text: str, offset: int) -> bool:
+    """Whether a segment may begin here: whether `_atoms` would yield it."""
+    return _ATOM.match(text, offset) is not None and _whole(text, offset)
 
 
 def _whole(text: str, offset: int) -> bool:
@@ -764,7 +772,7 @@ def analyze_script(text: str, *, max_scenes: int = 50) -> ScriptAnalysis:
     sentences = [unit for unit in _sentences(text, paragraphs) if _WORD_CHARACTER.search(text, unit.start, unit.end)]
     words = count_words(text)
     marked = len(_markers(text, lines)) + 1
-    estimated = marked if marked > 1 else _scenes_by_length(words)
+    estimated = _estimated_scenes(marked, words, _told_sentences(text, lines, sentences))
     characters = _characters(text, lines, language)
     hits = _hits(text, language)
     return ScriptAnalysis(
@@ -775,7 +783,7 @@ def analyze_script(text: str, *, max_scenes: int = 50) -> ScriptAnalysis:
         sentences=len(sentences),
         paragraphs=len(paragraphs),
         estimated_scenes=estimated,
-        recommended_scenes=_recommended(text, marked, words, max_scenes),
+        recommended_scenes=_recommended(text, estimated, max_scenes),
         characters=characters,
         locations=_places(text, lines, hits, language, {person.name for person in characters}),
         times=_times(text, lines, language),
@@ -959,15 +967,27 @@ def _arabic_forms(word: str) -> list[str]:
 # --- Numbers about a story -------------------------------------------------------------------------------------
 
 
+def _estimated_scenes(marked: int, words: int, sentences: int) -> int:
+    """The marked scenes, else by length; never more than there are sentences to tell them."""
+    return max(1, min(marked if marked > 1 else _scenes_by_length(words), sentences))
+
+
 def _scenes_by_length(words: int) -> int:
-    """About 570 words a scene in prose, 100 in short pieces (medians of short fiction and of picture books)."""
-    return max(3, round(words / (570 if words > 1500 else 100))) if words else 1
+    """A scene for every 100 words up to 15, then for every 570 (medians of picture books and short fiction)."""
+    return max(3, min(15, round(words / 100)), round(words / 570))
 
 
-def _recommended(text: str, marked: int, words: int, cap: int) -> int:
-    wanted = marked if marked > 1 else _scenes_by_length(words)
-    possible = sum(1 for _ in islice(_atoms(text), max(1, min(wanted, cap))))
-    return max(1, min(wanted, cap, possible))
+def _told_sentences(text: str, lines: list[_Line], sentences: list[_Unit]) -> int:
+    """How many sentences stand outside the headings and the title."""
+    ranks = _ranks(text, lines)
+    headings = {line.start for line, (rank, _) in zip(lines, ranks, strict=True) if rank > _BLANK_RUN}
+    headings |= {lines[0].start} if lines and _stands_as_title(text, lines, 0) else set()
+    return sum(1 for sentence in sentences if sentence.start not in headings)
+
+
+def _recommended(text: str, estimated: int, cap: int) -> int:
+    possible = sum(1 for _ in islice(_atoms(text), max(1, min(estimated, cap))))
+    return max(1, min(estimated, cap, possible))
 
 
 def _complexity(text: str, words: int, sentences: int) -> int:
@@ -1208,9 +1228,9 @@ def _cue_names(text: str, lines: list[_Line]) -> Counter[str]:
     for i in range(len(lines)):
         if name := _is_cue(text, lines, i):
             found[name] += 1
-    if found.total() < 3:
-        found = _colon_cues(text, lines)
-    return found
+    if found.total() >= 3 or (found and any(_is_slugline(text[line.start : line.end]) for line in lines)):
+        return found
+    return _colon_cues(text, lines)
 
 
 def _is_cue(text: str, lines: list[_Line], i: int) -> str:
@@ -1750,7 +1770,7 @@ class ProjectFiles:
         return self.root / ".pictures" / name[:2] / name
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write a file so that it is there whole or not at all, even when the power goes; raises `StorageUnavailable`."""
     with _storage_errors():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -1760,7 +1780,7 @@ def write_whole(path: Path, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
+            os.chmod(temporary, mode)
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):

@@ -148,30 +148,40 @@ def test_a_script_without_spaces_can_be_cut_between_characters() -> None:
 
 PIECES = st.sampled_from(
     ["word", "Mira", " ", "\n", "\r\n", "\r", "\n\n", ".", "。", "船", "か\u3099", "e\u0301", "\u0301", "\0", "\u200f",
-     "👨\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "“", "”", "* * *", "Chapter 1", "INT. MILL - DAY", "#",
+     "👨\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "“", "”", '"', "*", "»", "* * *", "\n* * *\n", "\n\u0301\n", "\n\u200d",
+     "\n\n\u0902", "\u20dd", "Chapter 1", "\n\nII\n\n", "INT. MILL - DAY", "#", "？", "\x85", "\x1c",
      "\u3000", "کت", "कि"]
 )  # fmt: skip
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(PIECES, max_size=40).map("".join), st.integers(1, 12))
-def test_any_text_is_cut_whole_or_refused(text: str, n: int) -> None:
-    if n > max_scenes(text):
-        with pytest.raises(ValueError, match="at most"):
-            split_story(text, n)
-        return
+@given(st.lists(PIECES, max_size=30).map("".join))
+def test_any_text_is_cut_whole_into_each_number_it_can_be_cut_into_and_no_more(text: str) -> None:
+    most = max_scenes(text)
 
-    segments = split_story(text, n)
+    for n in range(1, most + 1):
+        segments = split_story(text, n)
 
-    assert "".join(segment.text for segment in segments) == text
-    assert len(segments) == n
+        assert len(segments) == n
+        assert "".join(segment.text for segment in segments) == text
+        assert_clean(segments)
+    with pytest.raises(ValueError, match=f"at most {most} "):
+        split_story(text, most + 1)
+
+
+def assert_clean(segments: list[Segment]) -> None:
+    assert all(segment.text.strip() for segment in segments)
     for before, after in pairwise(segments):
-        assert before.text.strip()
-        assert after.text.strip()
         assert unicodedata.category(after.text[0])[0] != "M"
         assert after.text[0] not in "\u200d\ufe0f🏽"
         assert before.text[-1] != "\u200d"
         assert not (before.text[-1] == "\r" and after.text[0] == "\n")
+
+
+@pytest.mark.parametrize("text", ["word\n\u0301\n* * *", 'A。""" B', "a\n\n\u0301b\n\n* * *\n\n\u0301c d"])
+def test_a_line_that_no_scene_can_open_does_not_take_the_place_of_one_that_can(text: str) -> None:
+    for n in range(1, max_scenes(text) + 1):
+        assert len(split_story(text, n)) == n
 
 
 @settings(max_examples=80, deadline=None)
@@ -416,10 +426,36 @@ def test_marks_decide_the_recommended_number_of_scenes() -> None:
 
 def test_the_recommended_number_never_exceeds_the_cap_or_the_text() -> None:
     assert analyze_script(story_with(*(f"Chapter {i}" for i in range(1, 8))), max_scenes=4).recommended_scenes == 4
-    assert analyze_script("Two words").recommended_scenes == 2
+    assert analyze_script("Two words").recommended_scenes == 1
 
 
-@pytest.mark.parametrize(("words", "scenes"), [(90, 3), (1000, 10), (5700, 10)])
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        ("The dog ran.", 1),
+        ("The Dog\n\nThe dog ran.", 1),
+        ("The dog ran. It barked.", 2),
+        ("狗跑了。它叫了。", 2),
+        ("The dog ran. It barked. Nobody came.", 3),
+    ],
+    ids=["one sentence", "a title and one", "two", "two in Chinese", "three"],
+)
+def test_a_short_text_gets_no_more_scenes_than_it_has_sentences(text: str, most: int) -> None:
+    assert analyze_script(text).recommended_scenes == most
+
+
+def test_a_longer_text_is_never_given_fewer_scenes() -> None:
+    recommended = [analyze_script("We saw the river run. " * (words // 5)).recommended_scenes for words in LENGTHS]
+
+    assert recommended == sorted(recommended)
+    assert recommended[0] == 3
+    assert recommended[-1] == 35
+
+
+LENGTHS = (*range(100, 1500, 100), 1495, 1505, 1600, 3000, 8500, 9000, 20_000)
+
+
+@pytest.mark.parametrize(("words", "scenes"), [(90, 3), (1000, 10), (1500, 15), (5700, 15), (11_400, 20)])
 def test_length_decides_where_nothing_is_marked(words: int, scenes: int) -> None:
     assert analyze_script("The river ran on past us. " * (words // 6)).recommended_scenes == pytest.approx(
         scenes, abs=1
