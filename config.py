@@ -51,6 +51,7 @@ class Settings(BaseSettings):
 
     max_sessions: int = Field(default=100, ge=1)
     session_cleanup_hours: float = Field(default=24, gt=0)
+    trusted_proxies: CommaList = ()
     rate_limit: str = Field(default="60/minute", pattern=r"^[1-9]\d{0,8}/(second|minute|hour|day)$")
     api_keys: Annotated[dict[str, SecretStr], NoDecode] = Field(default={}, repr=False)
     admin_api_key: SecretStr | None = None
@@ -71,7 +72,7 @@ class Settings(BaseSettings):
     job_lease_seconds: float = Field(default=15, gt=0)
     job_max_tries: int = Field(default=5, ge=1)
 
-    @field_validator("cors_origins", "image_origins", mode="before")
+    @field_validator("cors_origins", "image_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return (
@@ -110,7 +111,7 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_means_default(cls, value: object, info: object) -> object:
         """`NAME=` in a file means "not set"; an empty list stays an empty list."""
-        if value != "" or info.field_name in ("cors_origins", "image_origins", "api_keys"):  # type: ignore[attr-defined]
+        if value != "" or info.field_name in ("cors_origins", "image_origins", "trusted_proxies", "api_keys"):  # type: ignore[attr-defined]
             return value
         return cls.model_fields[info.field_name].get_default(call_default_factory=True)  # type: ignore[attr-defined]
 

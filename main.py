@@ -838,7 +838,8 @@ def serve(settings: Settings, *, reload: bool) -> None:
         timeout_keep_alive=65,  # longer than a proxy's, so that it never meets a closing connection
         timeout_graceful_shutdown=4,
         backlog=2048,
-        forwarded_allow_ips="127.0.0.1",
+        proxy_headers=bool(settings.trusted_proxies),  # else anybody could name the address the rate limit counts by
+        forwarded_allow_ips=",".join(settings.trusted_proxies),
     )
 
 

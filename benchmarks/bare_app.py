@@ -38,7 +38,7 @@ def main() -> None:
         timeout_keep_alive=65,
         timeout_graceful_shutdown=4,
         backlog=2048,
-        forwarded_allow_ips="127.0.0.1",
+        proxy_headers=False,
     )
 
 

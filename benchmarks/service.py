@@ -103,7 +103,7 @@ class Service(Server):
     Everything else is as a new user has it, but for the rate limit.
     """
 
-    def __init__(self, fake: FakeProviders | None = None, *, folder: Path | None = None, **settings: int) -> None:
+    def __init__(self, fake: FakeProviders | None = None, *, folder: Path | None = None, **settings: int | str) -> None:
         environment = {"RATE_LIMIT": "1000000/minute"} | (fake.env() if fake else {})
         environment |= {name.upper(): str(value) for name, value in settings.items()}
         super().__init__([str(REPOSITORY / "main.py")], environment, folder=folder)

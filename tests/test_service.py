@@ -325,3 +325,17 @@ def test_an_edited_prompt_changes_the_draft(tmp_path: Path) -> None:
         assert [version["prompt_source"] for version in versions] == ["offline", "edited"]
         assert pictures[0] != pictures[1]
         assert not second["scenes"][0]["stale"]
+
+
+@pytest.mark.parametrize(
+    ("trusted", "refused"), [("", 1), ("127.0.0.1", 0)], ids=["by default", "behind a named proxy"]
+)
+def test_an_address_in_a_header_is_believed_from_named_proxies_only(tmp_path: Path, trusted: str, refused: int) -> None:
+    body = {"story_text": story(350, 1), "num_scenes": 1}
+    with Service(folder=tmp_path, trusted_proxies=trusted, rate_limit="2/hour") as service:
+        answers = [
+            service.client.post("/analyze", json=body, headers={"X-Forwarded-For": f"10.0.0.{number}"})
+            for number in range(3)
+        ]
+
+    assert [answer.status_code for answer in answers].count(429) == refused
