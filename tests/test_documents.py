@@ -237,6 +237,15 @@ def test_word_keeps_what_was_inserted_and_drops_what_was_deleted_or_hidden() -> 
     assert text_of(docx(p(words))) == "Mira quickly shown ran."
 
 
+def test_word_paragraphs_whose_parting_was_deleted_are_one() -> None:
+    deleted = "<w:rPr><w:del/></w:rPr>"
+    gone = "<w:del><w:r><w:delText>gone</w:delText></w:r></w:del>"
+
+    text = text_of(docx(p("Mira ran ", properties=deleted), p("and ran."), p(gone, properties=deleted), p(MARKET)))
+
+    assert text == f"Mira ran and ran.\n\n{MARKET}"
+
+
 def test_word_line_breaks_tabs_and_hyphens() -> None:
     words = run("One") + "<w:r><w:br/></w:r>" + run("two") + "<w:r><w:tab/></w:r>" + run("three") + (
         "<w:r><w:softHyphen/><w:noBreakHyphen/></w:r>" + run("four")

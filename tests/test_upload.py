@@ -334,7 +334,7 @@ async def test_a_zip_bomb_takes_neither_room_nor_time(client: httpx.AsyncClient)
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
         packed.writestr("[Content_Types].xml", "<Types/>")
         with packed.open("word/document.xml", "w") as member:
-            for _ in range(100):
+            for _ in range(10):
                 member.write(b"<w:p>" * 2_000_000)
     began = time.monotonic()
 

@@ -42,6 +42,7 @@ def _confine(memory_bytes: int, seconds: int) -> None:
         resource.RLIMIT_AS: memory_bytes,
         resource.RLIMIT_CPU: seconds,
         resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_NPROC: 0,
         resource.RLIMIT_NOFILE: OPEN_FILES,
     }
     for limit, most in limits.items():

@@ -49,7 +49,8 @@ _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi",
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of text on a page; distances in points, from the page's lower left corner."""
+    """A line of text on a page; distances in points from the page's lower left corner, or from its lower right one,
+    to the left of which all are negative, when the line is written from right to left."""
 
     text: str
     page: int
@@ -145,9 +146,12 @@ def _characters(page: PdfTextPage) -> str:
 
 
 def _line(page: PdfTextPage, number: int, start: int, words: str) -> Line:
-    left, bottom, _, top = page.get_charbox(start, loose=True)
+    left, bottom, after, top = page.get_charbox(start, loose=True)
     first = next((i for i, c in enumerate(words) if c.isspace()), len(words))
-    right = page.get_charbox(start + len(words) - 1, loose=True)[2]
+    word_left, _, word_right, _ = page.get_charbox(start + first - 1, loose=True)
+    last_left, _, right, _ = page.get_charbox(start + len(words) - 1, loose=True)
+    if last_left < left:  # written from right to left: the page is read in a mirror
+        left, right, word_right = -after, -last_left, -word_left
     return Line(
         text=" ".join(words.rstrip(HYPHENS).translate(_LIGATURES).split()),
         page=number,
@@ -155,7 +159,7 @@ def _line(page: PdfTextPage, number: int, start: int, words: str) -> Line:
         right=right,
         y=bottom,
         size=max(1.0, top - bottom),
-        first_word=max(0.0, page.get_charbox(start + first - 1, loose=True)[2] - left),
+        first_word=max(0.0, word_right - left),
         hyphenated=words[-1] in HYPHENS or (words.endswith(("-", "‐")) and len(words) > 1 and words[-2].isalpha()),
     )
 

@@ -138,6 +138,7 @@ class _Reader:
         self._styles = styles
         self._lists = lists
         self._counts: defaultdict[str, dict[int, int]] = defaultdict(dict)
+        self._carried = ""
         self._ended = True  # whether the last words could end a scene
 
     def blocks(self, element: Element) -> Iterator[Block]:
@@ -160,11 +161,15 @@ class _Reader:
     def _paragraph(self, element: Element) -> Iterator[Block]:
         properties = child(element, "pPr")
         chain = self._chain(_value(child(properties, "pStyle")))
-        if any(style.name.startswith("toc ") for style in chain) or _is_on(child(properties, "rPr", "del")):
-            yield from self._boxes(_collect(element, without_words=True))
-            return
         words = _collect(element)
-        text = "".join(words.parts)
+        if any(style.name.startswith("toc ") for style in chain):
+            return
+        text = self._carried + "".join(words.parts)
+        self._carried = ""
+        if _is_on(child(properties, "rPr", "del")):  # the paragraph's end was deleted: its words open the next one
+            self._carried = text
+            yield from self._boxes(words)
+            return
         broken = self._breaks(properties, words)
         if broken == "before":
             yield BREAK
@@ -270,12 +275,10 @@ def _is_on(element: Element | None) -> bool:
     return element is not None and _value(element) not in ("0", "false", "off")
 
 
-def _collect(element: Element, *, without_words: bool = False) -> _Words:
+def _collect(element: Element) -> _Words:
     """The words of a paragraph; a text box in it is kept apart, and the older drawing of the same box left out."""
     words = _Words()
     _walk(element, words)
-    if without_words:
-        words.parts.clear()
     return words
 
 
