@@ -350,6 +350,10 @@ def test_a_chapters_title_may_stand_in_the_contents_alone() -> None:
     assert text == f"# The reeds\n\n{REEDS}\n\n# Chapter 2\n\n{MARKET}\n\n### The water\n\n{WATER}"
 
 
+def test_a_book_with_broken_contents_is_read_without_them() -> None:
+    assert text_of(epub([f"<h1>One</h1><p>{REEDS}</p>"], ncx="<navPoint>&nbsp;")) == f"# One\n\n{REEDS}"
+
+
 def test_a_chapter_whose_heading_comes_after_a_motto_is_titled_once() -> None:
     nav = '<li><a href="text/c%200.xhtml">The reeds</a></li>'
 

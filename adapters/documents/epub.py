@@ -136,13 +136,20 @@ def _contents(archive: Archive, package: Element, package_path: str) -> dict[str
         if "nav" in properties.split():
             entries = _nav_entries(_markup(archive.read(path)))
         elif path.endswith(".ncx"):
-            entries = _ncx_entries(child(archive.xml(path), "navMap"), 1)
+            entries = _ncx_entries(_nav_map(archive, path), 1)
         else:
             continue
         for label, reference, level in entries:
             member, fragment = target(path, reference)
             found[member].setdefault(fragment, (label, level))
     return found
+
+
+def _nav_map(archive: Archive, path: str) -> Element | None:
+    try:
+        return child(archive.xml(path), "navMap")
+    except BrokenDocument:
+        return None  # the book can be read without it
 
 
 def _ncx_entries(element: Element | None, level: int) -> Iterator[tuple[str, str, int]]:

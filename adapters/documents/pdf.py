@@ -15,7 +15,7 @@ from adapters.documents.blocks import GAP, Block, first_heading, heading, paragr
 from models import BrokenDocument, DocumentTooLarge, EmptyDocument, EncryptedDocument, ScannedDocument
 
 if TYPE_CHECKING:
-    from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
+    from pypdfium2 import PdfDocument, PdfTextPage
 
 MAX_PAGES = 3_000
 MAX_PAGE_CHARS = 200_000  # of one page; a drawn map may hold more, a story does not
@@ -169,16 +169,20 @@ def _refuse_scans(document: PdfDocument, pages: list[list[Line]]) -> None:
     bare = [i for i, page in enumerate(pages) if sum(len(line.text) for line in page) < BARE_PAGE_CHARS]
     if pages and len(bare) <= BARE_SHARE * len(pages):
         return
-    if any(_has_picture(document[i]) for i in bare[:5]):
+    if any(_has_picture(document, number) for number in bare[:5]):
         raise ScannedDocument
     if len(bare) == len(pages):
         raise EmptyDocument
 
 
-def _has_picture(page: PdfPage) -> bool:
+def _has_picture(document: PdfDocument, number: int) -> bool:
+    from pypdfium2 import PdfiumError
     from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE
 
-    return any(True for _ in page.get_objects(filter=[FPDF_PAGEOBJ_IMAGE], max_depth=2))
+    try:
+        return any(True for _ in document[number].get_objects(filter=[FPDF_PAGEOBJ_IMAGE], max_depth=2))
+    except PdfiumError:
+        return False
 
 
 def _refuse_unreadable(lines: list[Line]) -> None:
