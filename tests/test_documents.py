@@ -129,7 +129,9 @@ GERMAN = "Eines Morgens fand der Junge am Ufer ein Papierschiff. Er trug es übe
 ENGLISH = "He said, “never again”, and left the café — naïve as ever. The letter’s end was torn.\n\nShe didn’t follow."
 POLISH = "Pewnego ranka chłopiec znalazł na brzegu papierową łódkę. Zaniósł ją do młyna.\n\nŻółw ślizga się powoli."
 GREEK = "Ένα πρωί το αγόρι βρήκε στην ακτή μια χάρτινη βάρκα. Την πήγε στον παλιό μύλο.\n\nΤη νύχτα την άφησαν."
+HINDI = "एक सुबह लड़के को किनारे पर काग़ज़ की नाव मिली। वह उसे पुरानी चक्की के पास ले गया।\n\nरात हो गई।"
 CHARSETS = [
+    (HINDI, ("utf-8", "utf-16-le", "utf-16-be")),
     (ENGLISH, ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be", "cp1252")),
     (RUSSIAN, ("utf-8", "cp1251", "koi8-r", "iso-8859-5", "cp866", "utf-16-le", "utf-16-be")),
     (JAPANESE, ("utf-8", "shift_jis", "euc-jp", "iso2022_jp", "utf-16", "utf-16-le", "utf-16-be")),

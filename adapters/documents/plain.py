@@ -75,6 +75,8 @@ def decode(content: bytes) -> str:
 def _detected(content: bytes) -> str:
     import chardet
 
+    if b"\0" in content and (text := _wide(content)) is not None:
+        return _checked(text)
     found = chardet.detect(content, compat_names=False, no_match_encoding=NOTHING_FITS)
     encoding = found["encoding"]
     if encoding is None or encoding == NOTHING_FITS:
