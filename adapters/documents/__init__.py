@@ -17,13 +17,13 @@ FOREIGN = (  # what people send instead, by how it begins
     (b"{\\rtf", "RTF"),
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"\x89PNG", "a PNG picture"),
-    (b"GIF8", "a GIF picture"),
-    (b"Rar!", "a RAR archive"),
+    (b"GIF89a", "a GIF picture"),
+    (b"Rar!\x1a", "a RAR archive"),
     (b"7z\xbc\xaf", "a 7z archive"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"\xfd7zXZ", "an xz archive"),
-    (b"BZh", "a bzip2 archive"),
 )
+ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # Word before 2007, and every encrypted Office file
 
 
@@ -48,7 +48,7 @@ def _read(file: BinaryIO, suffix: str) -> tuple[str, str]:
     """The title and the text, by the reader for what the file holds; each reader is imported when it is needed."""
     file.seek(0)
     head = file.read(HEAD_BYTES)
-    if head.startswith(b"PK"):
+    if head.startswith(ZIP):
         from adapters.documents.archive import Archive, read_archive
 
         return read_archive(Archive(file))
