@@ -9,8 +9,8 @@ import zipfile
 import pytest
 from make_documents import docx, epub, fdx, p, pdf, pdf_of_lines, scanned_pdf, zipped
 
-from adapters.documents import read_document
 from adapters.documents import pdf as pdf_reader
+from adapters.documents import read_document
 from models import (
     BrokenDocument,
     Document,
