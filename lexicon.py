@@ -700,6 +700,23 @@ PLACES: dict[str, dict[str, str]] = {
     },
 }
 
+# Water that has no name: a place only where somebody is in, on or by it; whether river or sea the story decides.
+WATERS: dict[str, str] = {
+    "en": "water waters",
+    "de": "wasser wassers",
+    "fr": "eau eaux",
+    "es": "agua aguas",
+    "it": "acqua acque",
+    "pt": "água águas",
+    "ru": "воде воду водой вод водам воды",
+    "tr": "suda suya sulara sularda",
+    "ar": "الماء المياه",
+    "hi": "पानी_में पानी_पर जल_में",
+    "zh": "水面 水上 水里 水中 水边",
+    "ja": "水面 水の上 水の中 水辺 水ぎわ",
+    "ko": "물_위 물속 물가",
+}
+
 # --- Time of day, weather, mood, themes ------------------------------------------------------------------------
 
 TIMES_OF_DAY: dict[str, dict[str, str]] = {
@@ -1301,10 +1318,12 @@ THEMES: dict[str, dict[str, str]] = {
 SPEECH_VERBS: dict[str, str] = {
     "en": (
         "said says asked asks replied answered cried shouted whispered muttered murmured exclaimed called told laughed "
-        "demanded growled snapped yelled screamed sighed remarked added continued began agreed nodded thought"
+        "demanded growled snapped yelled screamed sighed remarked added continued began agreed nodded thought warned "
+        "announced answers cries whispers calls replies croaked hissed grumbled chirped hooted explained insisted"
     ),
     "de": (
-        "sagte sagt fragte fragt rief ruft antwortete erwiderte flüsterte schrie meinte sprach murmelte lachte dachte"
+        "sagte sagt fragte fragt rief ruft antwortete antwortet erwiderte flüsterte flüstert schrie meinte meint "
+        "sprach murmelte lachte dachte nickte seufzte brummte entgegnete wiederholte"
     ),
     "fr": "dit demanda répondit cria murmura répliqua fit s'écria chuchota ajouta reprit pensa demande répond",
     "es": "dijo dice preguntó pregunta respondió contestó gritó murmuró exclamó susurró añadió repuso pensó replicó",
@@ -1356,15 +1375,24 @@ PERSON_TITLES: dict[str, str] = {
     ),
     "de": (
         "herr frau fräulein doktor dr onkel tante könig königin prinz prinzessin kapitän professor graf gräfin "
-        "hauptmann baron"
+        "hauptmann baron großvater großmutter opa oma bruder schwester meister meisterin"
     ),
     "fr": (
         "monsieur madame mademoiselle m mme mlle docteur oncle tante roi reine prince princesse capitaine "
-        "professeur père mère"
+        "professeur père mère grand-père grand-mère frère sœur cousin cousine vieux vieille maître"
     ),
-    "es": "señor señora señorita don doña doctor tío tía rey reina príncipe princesa capitán profesor san santa padre",
-    "it": "signor signora signorina don donna dottor zio zia re regina principe principessa capitano professor san",
-    "pt": "senhor senhora dom dona doutor tio tia rei rainha príncipe princesa capitão professor seu",
+    "es": (
+        "señor señora señorita don doña doctor tío tía rey reina príncipe princesa capitán profesor san santa padre "
+        "madre abuelo abuela hermano hermana primo prima viejo vieja maestro maestra"
+    ),
+    "it": (
+        "signor signora signorina don donna dottor zio zia re regina principe principessa capitano professor san "
+        "nonno nonna fratello sorella cugino cugina vecchio vecchia mastro maestro maestra"
+    ),
+    "pt": (
+        "senhor senhora dom dona doutor tio tia rei rainha príncipe princesa capitão professor seu avô avó vovô vovó "
+        "irmão irmã primo prima velho velha mestre"
+    ),
     "ru": (
         "господин госпожа дядя тётя тетя дед бабушка баба князь княжна граф графиня царь царевна царевич доктор капитан"
     ),
@@ -1407,7 +1435,9 @@ NOT_NAMES: dict[str, str] = {
         "juli august september oktober november dezember kapitel szene akt teil mutter vater danach plötzlich "
         "dort bald "
         "endlich jetzt heute morgen gestern alle niemand etwas jemand nichts manchmal vielleicht draußen "
-        "drinnen ende anfang mensch menschen leute"
+        "drinnen ende anfang mensch menschen leute jeden jede jeder jedes jedem stille wasser schweigen ruhe licht "
+        "zeit feuer rauch staub luft blut geld glück liebe hunger durst niemals immer langsam leise schnell allein "
+        "zusammen vorsichtig trotzdem hinter natürlich sofort zuerst zuletzt papa mama"
     ),
     "fr": (
         "dieu seigneur monsieur madame mademoiselle chapitre acte scène tout tous rien personne soudain enfin "
@@ -1466,4 +1496,141 @@ ARTICLES: dict[str, str] = {
     "es": "el|la",
     "it": "il|lo|la|l['’]",
     "pt": "o|a",
+}
+
+# --- Who is meant, and what is only said -------------------------------------------------------------------------
+
+# He, she and they as the one who does something: what carries somebody on from the scene before; regular expressions.
+# `one` is a word for he and she alike, `sie` the German one whose verb tells whether it is she or they.
+CARRYING: dict[str, dict[str, str]] = {
+    "en": {"he": r"he|he['’](?:d|s|ll)", "she": r"she|she['’](?:d|s|ll)", "they": r"they|they['’](?:d|re|ve|ll)|both"},
+    "de": {"he": "er", "they": "beide|die beiden", "sie": "sie"},
+    "fr": {
+        "he": r"il(?! (?:y |était une fois|faut|fallait|pleu|neig|fait |faisait |était (?:temps|tard|tôt|une)))",
+        "she": "elle",
+        "they": "ils|elles|tous les deux|toutes les deux",
+    },
+    "es": {"he": "él", "she": "ella", "they": "ellos|ellas|ambos|ambas|los dos|las dos"},
+    "it": {"he": "lui|egli", "she": "lei|ella", "they": "loro|essi|esse|entrambi|entrambe"},
+    "pt": {"he": "ele", "she": "ela", "they": "eles|elas|ambos|ambas|os dois|as duas"},
+    "ru": {"he": "он", "she": "она", "they": "они|оба|обе"},
+    "tr": {"they": "onlar|ikisi"},
+    "ar": {"he": "[وف]?هو", "she": "[وف]?هي", "they": "[وف]?(?:هم|هما)"},
+    "hi": {"one": "उसने", "they": "वे|उन्होंने|दोनों"},
+    "zh": {"he": "(?<!其)他(?![们們人])", "she": "她(?![们們])", "they": "(?:他|她)[们們]|两人|兩人"},
+    "ja": {"he": "彼(?![女ら])", "she": "彼女(?!ら|たち)", "they": "彼ら|彼女ら|彼女たち|二人[はが]"},
+    "ko": {"he": "그[는가](?= )", "she": "그녀[는가]", "they": "그들[은이]|그녀들[은이]"},
+}
+
+# Words for people that tell he from she: beside a name they are about it; before a pronoun, what it stands for.
+HE_WORDS: dict[str, str] = {
+    "en": (
+        "man boy father brother uncle grandfather grandpa son king prince mr sir lord husband lad gentleman knight "
+        "wizard monk fisherman nephew grandson emperor duke count baron"
+    ),
+    "de": (
+        "mann junge jungen vater bruder onkel großvater opa sohn könig prinz herr herrn fischer müller ritter bauer "
+        "enkel neffe graf alter"
+    ),
+    "fr": "homme garçon père frère oncle grand-père fils roi prince monsieur mari chevalier pêcheur meunier vieux",
+    "es": "hombre niño chico muchacho padre hermano tío abuelo hijo rey príncipe señor don pescador molinero viejo",
+    "it": "uomo ragazzo bambino padre fratello zio nonno figlio re principe signor signore pescatore mugnaio vecchio",
+    "pt": "homem menino rapaz garoto pai irmão tio avô filho rei príncipe senhor pescador moleiro velho",
+    "ru": "мужчина мальчик парень отец брат дядя дед дедушка сын царь король принц старик рыбак мельник господин",
+    "zh": "男人 男孩 老人 父亲 爸爸 爷爷 哥哥 弟弟 叔叔 国王 王子",
+    "ja": "男 男の子 少年 父 お父さん おじいさん 兄 弟 王様 王子",
+    "ar": "رجل الرجل ولد الولد الأب أبي أخي الملك الأمير الشيخ العجوز",
+    "hi": "आदमी लड़का लड़के पिता भाई चाचा दादा राजा राजकुमार",
+    "ko": "남자 소년 아버지 할아버지 형 오빠 왕 왕자",
+}
+SHE_WORDS: dict[str, str] = {
+    "en": (
+        "woman girl mother sister aunt grandmother grandma daughter queen princess mrs ms miss lady madam wife witch "
+        "nun niece granddaughter empress duchess countess"
+    ),
+    "de": (
+        "frau mädchen mutter schwester tante großmutter oma tochter königin prinzessin fräulein müllerin bäuerin "
+        "enkelin nichte gräfin hexe alte"
+    ),
+    "fr": "femme fille fillette mère sœur tante grand-mère reine princesse madame mademoiselle sorcière vieille",
+    "es": "mujer niña chica muchacha madre hermana tía abuela hija reina princesa señora señorita doña bruja vieja",
+    "it": "donna ragazza bambina madre sorella zia nonna figlia regina principessa signora signorina strega vecchia",
+    "pt": "mulher menina moça garota mãe irmã tia avó filha rainha princesa senhora bruxa velha",
+    "ru": "женщина девочка девушка мать сестра тётя тетя бабушка дочь царица королева принцесса старуха госпожа",
+    "zh": "女人 女孩 母亲 妈妈 奶奶 姐姐 妹妹 阿姨 王后 公主",
+    "ja": "女 女の子 少女 母 お母さん おばあさん 姉 妹 王女",
+    "ar": "امرأة المرأة بنت البنت فتاة الفتاة الأم أمي أختي الملكة الأميرة",
+    "hi": "औरत लड़की माँ बहन चाची दादी रानी राजकुमारी",
+    "ko": "여자 소녀 어머니 할머니 언니 누나 여왕 공주",
+}
+
+# What a thing is only likened to, with the words that liken: no place, time or weather stands in it; regular
+# expressions, searched without regard to case.
+LIKENED: dict[str, str] = {
+    "en": (
+        r"\b(?:like (?:an?|the|some|two)|as (?:if|though)|as \w+ as|than (?:an?|the)|more like)\b"
+        r"(?:\s+[^\s,.;:!?…—”“\"]+){0,8}"
+    ),
+    "de": (
+        r"\b(?:wie (?:ein\w*|der|die|das|im|in|auf|am|aus|von)|als (?:ob|wäre|wären|hätte|ein\w*))\b"
+        r"(?:\s+[^\s,.;:!?…—“”«»]+){0,8}"
+    ),
+    "fr": r"\b(?:comme (?:un|une|si|s['’]|le|la|les|des|dans)|pareille?s? à)(?:\s?[^\s,.;:!?…—«»]+){0,8}",
+    "es": r"\b(?:como (?:un|una|unos|unas|si|el|la|de)|igual que)\b(?:\s+[^\s,.;:!?…—«»]+){0,8}",
+    "it": r"\b(?:come (?:un|uno|una|se|il|la|lo|di)\b|come un['’])(?:\s?[^\s,.;:!?…—«»]+){0,8}",
+    "pt": r"\b(?:como (?:um|uma|se|o|a|de)|feito (?:um|uma))\b(?:\s+[^\s,.;:!?…—«»]+){0,8}",
+    "ru": r"\b(?:как (?!только|раз|вдруг|же|бы|он|она|они|мы|вы|ты)|словно|будто|точно)\b(?:\s*[^\s,.;:!?…—«»]+){1,6}",
+    "tr": r"(?<!\w)(?:[^\s,.;:!?…]{1,24}\s+){1,2}(?:gibi|kadar)\b",
+    "ar": r"\b(?:مثل|كأن\w*)(?:\s+[^\s،.؛:!؟…]+){1,4}",
+    "hi": r"(?<!\S)(?:[^\s,.;:!?…।]{1,24}\s+){1,2}(?:की तरह|के समान|जैस[ाेी])",
+    "zh": r"(?:好像|就像|仿佛|彷彿|如同|宛如|犹如|像)[^，。！？；：、\s]{1,14}",
+    "ja": r"[^、。！？「」\s]{1,8}(?:のよう[にな]|みたい)",
+    "ko": r"(?<!\S)\S{1,16}?(?:처럼|같은|같이)",
+}
+
+# Where a word of time is not when it happens: a greeting, a meal that is still to come, another day.
+NOT_NOW: dict[str, str] = {
+    "en": (
+        r"\b(?:good (?:morning|afternoon|evening|night)|(?:before|until|till|for) (?:\w+ )?(?:breakfast|"
+        r"lunch|dinner|supper|morning|evening|night|nightfall|tomorrow)|"
+        r"(?:last|tomorrow|yesterday) (?:night|morning|evening|afternoon))\b"
+    ),
+    "de": (
+        r"\b(?:guten? (?:morgen|tag|abend|nacht)|(?:vor dem|bis zum|zum) (?:frühstück|"
+        r"mittagessen|abendessen|abendbrot)|"
+        r"(?:gestern|morgen) (?:früh|abend|nacht)|abend(?:essen|brot)|bis (?:zum )?(?:morgen|abend))\b"
+    ),
+    "fr": (
+        r"\b(?:bonne (?:nuit|soirée)|(?:avant|jusqu['’]au) (?:le )?(?:petit[- ]déjeuner|dîner|soir|matin)|"
+        r"hier (?:soir|matin))\b"
+    ),
+    "es": (
+        r"\b(?:buen[oa]s (?:noches|tardes|días)|(?:antes de|hasta) (?:la |el )?"
+        r"(?:noche|mañana|tarde|cena|desayuno))\b"
+    ),
+    "it": r"\b(?:buon[ao]? ?(?:notte|sera|giorno)|(?:prima di|fino a) (?:colazione|cena|sera|mattina))\b",
+    "pt": r"\b(?:boa (?:noite|tarde)|(?:antes d[oa]|até) (?:a |o )?(?:jantar|noite|manhã|tarde))\b",
+    "ru": r"\b(?:доброе утро|добрый (?:день|вечер)|спокойной ночи|(?:до|перед) (?:ужин\w*|завтрак\w*|утра|вечера))\b",
+    "zh": "晚安|早上好|晚上好|早安",
+}
+
+# What looks like a time expression and tells no time.
+NO_TIMES: dict[str, str] = {
+    "en": (
+        r"(?:(?:by|in|at|on|from|to|for|of) )?(?:(?:the|that|this|his|her|its) )?"
+        r"(?!(?:after|before|until|till|by|toward|towards|next|last|same|following|every|each|a|an|one|"
+        r"another|this|that) )(?:\w+ )?(?:dark|second)$"
+    ),
+}
+
+# A name that is told as one: what stands right before it.
+CALLED: dict[str, str] = {
+    "en": "called named",
+    "de": "heiße heißt hieß hießen namens genannt",
+    "fr": "nommé nommée appelé appelée appelle",
+    "es": "llamado llamada llama llamo llamaba",
+    "it": "chiamato chiamata chiama chiamo chiamava",
+    "pt": "chamado chamada chama chamo chamava",
+    "ru": "зовут звали имени",
+    "tr": "adında adı",
 }

@@ -17,9 +17,9 @@ import tempfile
 import unicodedata
 import uuid
 import zipfile
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -197,6 +197,8 @@ def _candidates(text: str, n: int) -> dict[int, float]:
     language = guess_language(text)
     units = _paragraphs(text, lines)
     scored = _scored(text, units, language, sentences=False)
+    if len(units) > 1 and _stands_as_title(text, lines, 0):
+        scored[units[1].start] -= MARKER_BONUS  # a title is no scene of its own
     if len(units) < 2 * n:
         inside = _sentences(text, units)
         apart = INSIDE_PARAGRAPH if len(units) > 1 else 0.0
@@ -774,7 +776,9 @@ def analyze_script(text: str, *, max_scenes: int = 50) -> ScriptAnalysis:
     marked = len(_markers(text, lines)) + 1
     estimated = _estimated_scenes(marked, words, _told_sentences(text, lines, sentences))
     characters = _characters(text, lines, language)
+    names = {person.name for person in characters}
     hits = _hits(text, language)
+    body = _body_start(text, lines)
     return ScriptAnalysis(
         language=language,
         format=_format(text, lines),
@@ -785,8 +789,8 @@ def analyze_script(text: str, *, max_scenes: int = 50) -> ScriptAnalysis:
         estimated_scenes=estimated,
         recommended_scenes=_recommended(text, estimated, max_scenes),
         characters=characters,
-        locations=_places(text, lines, hits, language, {person.name for person in characters}),
-        times=_times(text, lines, language),
+        locations=_places(text, lines, [hit for hit in hits if hit.start >= body], language, names),
+        times=_times(text, lines, language, body),
         themes=_themes(hits, words),
         complexity=_complexity(text, words, len(sentences)),
         reading_time_minutes=round(words / WORDS_A_MINUTE, 1),
@@ -794,30 +798,48 @@ def analyze_script(text: str, *, max_scenes: int = 50) -> ScriptAnalysis:
 
 
 def read_scene(text: str, analysis: ScriptAnalysis) -> SceneFacts:
-    """What one scene's text says about who is there, where, when, in what weather and mood; nothing is guessed."""
-    hits = _hits(text, analysis.language)
+    """What one scene's text says about who is there, where, when, in what weather and mood; nothing is guessed.
+
+    Its title and headings decide none of it, but that a heading (no title) tells the place when the scene itself
+    does not; a slugline says both place and time.
+    """
+    lines = _lines(text)
+    body = _body_start(text, lines)
+    told = text[body:]
+    hits = _hits(told, analysis.language)
     slug = _slugline_of(text, analysis.language)
-    place = _scene_place(text, hits, slug, analysis)
+    place = _scene_place(told, hits, slug, analysis)
+    if place == _NOWHERE and body and _rank(text, lines[0])[0]:
+        place = _scene_place(text[:body], _hits(text[:body], analysis.language), None, analysis)
     return SceneFacts(
         characters=_present(text, analysis),
         location=place.location,
         place_kind=place.kind,
-        time_of_day=(slug.time if slug and slug.time else _strongest(hits, "time", text)) or "unknown",
-        weather=_strongest(hits, "weather", text) or "unknown",
-        mood=_mood(hits, text),
+        time_of_day=(slug.time if slug and slug.time else _time_of_day(told, hits, analysis.language)) or "unknown",
+        weather=_strongest(hits, "weather", told) or "unknown",
+        mood=_mood(hits, told),
     )
 
 
 def read_scenes(texts: Sequence[str], analysis: ScriptAnalysis) -> list[SceneFacts]:
-    """`read_scene` of each, in story order, with place and time of day carried on where a scene names none.
+    """`read_scene` of each, in story order, with people, place and time of day carried on from scene to scene.
 
-    A chapter or part heading ends what was carried; a told jump in time ("three days later") ends the time of day.
+    Place and time are carried where a scene names none; people where a pronoun takes them up ("she carried it"), or
+    where nobody at all is named and the place goes on. A chapter or part heading ends what was carried; a told jump
+    in time ("three days later") ends the time of day.
     """
+    genders = read_genders("\n\n".join(texts), [person.name for person in analysis.characters], analysis.language)
     found: list[SceneFacts] = []
-    before = SceneFacts()
+    before, last = SceneFacts(), _NOBODY
     for text in texts:
         facts = read_scene(text, analysis)
-        before = _carried(before, facts, text, analysis.language)
+        if _opens_chapter(text):
+            before, last = facts, _by_last_mention(text, facts.characters, _NOBODY, analysis.language)
+        else:
+            people = _people_carried(text, facts, before, last, genders, analysis.language)
+            last = _by_last_mention(text, facts.characters, people, analysis.language)
+            before = _carried(before, facts, text, analysis.language)
+            before = dataclasses.replace(before, characters=people)
         found.append(before)
     return found
 
@@ -851,7 +873,7 @@ _PLACE_ENDINGS = {
 
 # Word kinds: which table of the lexicon a hit comes from.
 _TABLES: dict[str, dict[str, dict[str, str]]] = {
-    "place": lexicon.PLACES,
+    "place": lexicon.PLACES | {"water": lexicon.WATERS},
     "time": lexicon.TIMES_OF_DAY,
     "weather": lexicon.WEATHER,
     "mood": lexicon.MOODS,
@@ -909,7 +931,11 @@ def _vocabulary(language: str) -> _Vocabulary:
 
 
 def _hits(text: str, language: str) -> list[_Hit]:
-    """Every word of the lexicon in the text, in order; a text too short to tell its language is read as English."""
+    """Every word of the lexicon in the text that is meant as it stands, in order.
+
+    A text too short to tell its language is read as English. What something is only likened to is no place, time or
+    weather ("like a ship"), nor is a greeting or a meal to come a time ("before supper").
+    """
     language = "en" if language == "und" else language
     vocabulary = _vocabulary(language)
     found = [*(_character_hits if language in _BY_CHARACTER else _word_hits)(text, language, vocabulary)]
@@ -917,7 +943,41 @@ def _hits(text: str, language: str) -> list[_Hit]:
         for match in vocabulary.phrases.finditer(text):
             meanings = _meanings(match.group().casefold(), language, vocabulary)
             found += [_Hit(match.start(), match.end(), table, label) for table, label in meanings]
-    return sorted(found, key=lambda hit: (hit.start, -hit.end))
+    likened, not_now = (_spans(table, text, language) for table in (lexicon.LIKENED, lexicon.NOT_NOW))
+    meant = [
+        hit
+        for hit in found
+        if not (hit.table in _SEEN and _within(likened, hit.start))
+        and not (hit.table == "time" and _within(not_now, hit.start))
+        and not (language == "de" and _is_no_noun(text, hit))
+        and not (hit.label == "water" and _place_weight(text, hit, language) < 2 and language in lexicon.LOCATIVES)
+    ]
+    return sorted(meant, key=lambda hit: (hit.start, -hit.end))
+
+
+_SEEN = frozenset({"place", "time", "weather"})  # the tables of what a picture shows
+
+
+def _is_no_noun(text: str, hit: _Hit) -> bool:
+    """German writes nouns with a capital: `schloss` is a verb, `morgen` tomorrow."""
+    return text[hit.start].islower() and (hit.table == "place" or text[hit.start : hit.end] == "morgen")
+
+
+@lru_cache(maxsize=64)
+def _told_pattern(expression: str) -> re.Pattern[str]:
+    return re.compile(expression, re.IGNORECASE)
+
+
+def _spans(table: dict[str, str], text: str, language: str) -> list[tuple[int, int]]:
+    """Where a table's expression stands in the text, in order."""
+    if language not in table:
+        return []
+    return [match.span() for match in _told_pattern(table[language]).finditer(text)]
+
+
+def _within(spans: list[tuple[int, int]], offset: int) -> bool:
+    at = bisect_right(spans, (offset, math.inf)) - 1
+    return at >= 0 and spans[at][0] <= offset < spans[at][1]
 
 
 def _word_hits(text: str, language: str, vocabulary: _Vocabulary) -> Iterator[_Hit]:
@@ -1027,8 +1087,8 @@ def _themes(hits: list[_Hit], words: int) -> list[str]:
     return [theme for theme, count in counts.most_common(5) if count >= least]
 
 
-def _times(text: str, lines: list[_Line], language: str) -> list[str]:
-    """The first forty different time expressions, as written; the times of the sluglines among them."""
+def _times(text: str, lines: list[_Line], language: str, body: int) -> list[str]:
+    """The first forty different time expressions from `body` on, as written; the sluglines' times among them."""
     phrase, _ = _time_patterns(language)
     slugs = [
         (line.start, slug.told)
@@ -1036,8 +1096,12 @@ def _times(text: str, lines: list[_Line], language: str) -> list[str]:
         if (slug := _slugline(text[line.start : line.end], language)) and slug.told
     ]
     found: dict[str, tuple[int, str]] = {told.casefold(): (at, told) for at, told in reversed(slugs)}
-    for match in phrase.finditer(text):
+    no_time = _told_pattern(lexicon.NO_TIMES.get(language, "(?!)"))
+    likened = _spans(lexicon.LIKENED, text, language)
+    for match in phrase.finditer(text, body):
         words = " ".join(match.group().split())
+        if no_time.match(words) or _within(likened, match.start()):
+            continue
         found.setdefault(words.casefold(), (match.start(), words))
         if len(found) >= 40:
             break
@@ -1219,6 +1283,10 @@ def _name_pattern(name: str, language: str) -> re.Pattern[str]:
         return re.compile(rf"(?<!\w){words}")
     if language == "ru" and not name.isupper():
         return re.compile(rf"(?<!\w){re.escape(name.rstrip('аяйьое'))}\w{{0,3}}(?!\w)")
+    if name[0].islower():  # an animal by its noun, here and there with a capital
+        words = f"[{words[0]}{words[0].upper()}]{words[1:]}"
+    if language == "de" and not name.endswith("s"):
+        words += "s?"  # the genitive
     return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE if name.isupper() and len(name) > 2 else 0)
 
 
@@ -1260,7 +1328,9 @@ def _cased_names(text: str, lines: list[_Line], language: str) -> list[str]:
     evidence = _evidence(text, language)
     least = 1 if len(text) < 3000 else 2 if len(text) < 60_000 else 4
     likely = [name for name, found in evidence.items() if _is_somebody(found, language, least)]
-    return [*_one_name_each(likely, evidence), *_speaking_nouns(text, language)]
+    names = _one_name_each(likely, evidence)
+    known = {word for name in names for word in name.casefold().split()}
+    return [*names, *(noun for noun in _speaking_nouns(text, language) if noun.casefold() not in known)]
 
 
 def _speaking_nouns(text: str, language: str) -> list[str]:
@@ -1268,12 +1338,24 @@ def _speaking_nouns(text: str, language: str) -> list[str]:
     if language not in lexicon.ARTICLES:
         return []
     said = "|".join(lexicon.SPEECH_VERBS[language].split())
-    the = rf"\b(?:{lexicon.ARTICLES[language]})\s?(?<=[\s'’])"
-    speaker = re.compile(rf"\b(?:{said}) {the}([^\W\d_]{{3,}})(?=[\n.,;:!?])|{the}([^\W\d_]{{3,}}) (?:{said})\b")
-    counts = Counter((match.group(1) or match.group(2)) for match in speaker.finditer(text))
-    nobody = _nobody(language)
-    own = language == "de"  # where a noun has its capital anyway
-    return [noun for noun, count in counts.items() if count > 1 and noun not in nobody and (own or noun.islower())]
+    the = rf"\b(?:{lexicon.ARTICLES[language]})\s?(?<=[\s'’])" + (r"(?:[a-z]+ )?" if language == "en" else "")
+    speaker = re.compile(
+        rf"\b(?:{said}) {the}([^\W\d_]{{3,}})(?=[\n.,;:!?])|{the}([^\W\d_]{{3,}}) (?:{said})\b", re.IGNORECASE
+    )
+    written = [match.group(1) or match.group(2) for match in speaker.finditer(text)]
+    if language == "de":  # where a noun has its capital anyway
+        counts = Counter(noun for noun in written if noun[0].isupper())
+    else:
+        counts = Counter(noun.lower() for noun in written)
+    nobody, vocabulary = _nobody(language), _vocabulary(language)
+    return [
+        noun
+        for noun, count in counts.items()
+        if count > 1
+        and noun.casefold() not in nobody
+        and not (language == "en" and noun.endswith("ly"))  # `said the old man severely`
+        and not any(table == "place" for table, _ in _meanings(noun.casefold(), language, vocabulary))
+    ]
 
 
 @dataclass(slots=True)
@@ -1286,6 +1368,8 @@ class _Evidence:
     titled: int = 0
     placed: int = 0
     articled: int = 0
+    spoke: int = 0  # beside a verb of speech
+    called: int = 0  # told as a name: `named Mira`
 
 
 _CAPITAL = "A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĖĘĚĞĢĪĬĮİĶĻĽŁŃŅŇŌŐŒŔŘŚŞŠŢŤŪŬŮŰŲŹŻŽА-ЯЁ"
@@ -1310,7 +1394,27 @@ def _evidence(text: str, language: str) -> dict[str, _Evidence]:
     for name, seen in found.items():
         if " " not in name and ordinary[name.casefold()]:
             seen.inside = 0
-    return found
+    return _without_noun_forms(found) if language == "de" else found
+
+
+def _without_noun_forms(found: dict[str, _Evidence]) -> dict[str, _Evidence]:
+    """German evidence without nouns the lexicon knows (`Jeden Abend`), genitives put with their names."""
+    vocabulary = _vocabulary("de")
+    kept = {
+        name: seen
+        for name, seen in found.items()
+        if not any(table in _NOUN_TABLES for table, _ in _meanings(name.split()[-1].casefold(), "de", vocabulary))
+    }
+    for name in list(kept):
+        base = name.split()[0][:-1]
+        if name.split()[0].endswith("s") and base in kept:  # `Jorins`, `Jorins Hand`
+            seen = kept.pop(name)
+            kept[base].seen += 1
+            kept[base].inside += seen.inside
+    return kept
+
+
+_NOUN_TABLES = frozenset({"place", "time", "weather", "mood"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -1321,6 +1425,9 @@ class _Cast:
     locatives: frozenset[str]
     determiners: frozenset[str]
     speaking: frozenset[str]
+    called: frozenset[str]
+    small: frozenset[str]
+    inverts: bool  # the verb may stand before who does it: `dann ging Lena`
     acting: re.Pattern[str]
     adjective: re.Pattern[str]  # German: `nächsten` before `Abend` shows a noun, as an article would
 
@@ -1328,13 +1435,16 @@ class _Cast:
     @lru_cache(maxsize=32)
     def of(language: str) -> _Cast:
         def words(table: dict[str, str]) -> frozenset[str]:
-            return frozenset(table.get(language, "").split())
+            return frozenset(table.get(language, "").casefold().split())
 
         return _Cast(
             words(lexicon.PERSON_TITLES),
             words(lexicon.LOCATIVES),
             words(lexicon.DETERMINERS),
             words(lexicon.SPEECH_VERBS),
+            words(lexicon.CALLED),
+            words(lexicon.STOP_WORDS) | words(lexicon.NOT_NAMES) | words(lexicon.CONNECTIVES),
+            language == "de",
             re.compile(r"\s" + lexicon.ACTING.get(language, "(?!)")),
             re.compile(r"\w{2,}(?:en|er|em|es)" if language == "de" else "(?!)"),
         )
@@ -1346,7 +1456,9 @@ def _note(seen: _Evidence, text: str, start: int, end: int, titled: bool, cast_w
     gap = text[max(0, start - 2) : start]
     joined = gap[-1:] == " " and gap[:1] not in '.!?…:;—“"«»„'
     last = words[-1] if words and joined else ""
-    articled = last in cast_words.determiners or bool(cast_words.adjective.fullmatch(last))
+    articled = (last in cast_words.determiners and last != "and") or (
+        last not in cast_words.small and bool(cast_words.adjective.fullmatch(last))
+    )
     lead = words[0] if articled and len(words) == 2 else last
     after = _FIRST_WORD.match(text, end + 1, end + 24) if text[end : end + 1] in " \u00a0" else None
     spoke = lead in cast_words.speaking or (after is not None and after.group() in cast_words.speaking)
@@ -1355,7 +1467,10 @@ def _note(seen: _Evidence, text: str, start: int, end: int, titled: bool, cast_w
     seen.titled += titled or last in cast_words.titles
     seen.placed += lead in cast_words.locatives
     seen.articled += articled
-    seen.acting += spoke or bool(cast_words.acting.match(text, end, end + 40))
+    seen.spoke += spoke
+    seen.called += last in cast_words.called
+    done_before = not articled and cast_words.inverts and bool(cast_words.acting.fullmatch(f" {last}"))
+    seen.acting += spoke or done_before or bool(cast_words.acting.match(text, end, end + 40))
 
 
 def _untitled(run: str, nobody: frozenset[str], titles: frozenset[str]) -> tuple[str, bool]:
@@ -1388,8 +1503,11 @@ def _nobody(language: str) -> frozenset[str]:
 def _is_somebody(seen: _Evidence, language: str, least: int) -> bool:
     if 2 * seen.placed > seen.seen or seen.seen < least:
         return False
-    if language == "de":  # every noun has a capital: only titles and deeds count
-        return seen.titled > 0 or (seen.acting >= max(1, least - 1) and 10 * seen.articled <= seen.seen)
+    if seen.called and 3 * seen.articled <= seen.seen:
+        return True
+    if language == "de":  # every noun has a capital: only titles, speech and repeated deeds count
+        spoke = seen.spoke >= max(1, least - 1) and 4 * seen.articled <= seen.seen
+        return seen.titled > 0 or spoke or (seen.acting >= max(2, least) and 10 * seen.articled <= seen.seen)
     if 3 * seen.articled > seen.seen:  # `the Scarecrow` is somebody when he does something, `the Bible` is not
         return seen.acting >= 3 and 6 * seen.acting >= seen.seen and seen.inside > seen.seen / 2
     acts = seen.acting > 0 and (seen.inside > 0 or 2 * seen.acting >= seen.seen)
@@ -1412,11 +1530,11 @@ def _one_name_each(names: list[str], evidence: dict[str, _Evidence]) -> list[str
 
 _ZH_SAID = "说說道问問答喊叫曰想笑"
 _ZH_NAME = re.compile(
-    rf"(?:^|(?<=[\s，。！？；：、“”「」『』]))(?:[却且]?[说說])?([\u4e00-\u9fff]{{2,4}}?)(?<![大又便乃忙急笑怒高轻])(?:[大又便乃忙急笑怒高轻小]{{0,2}})(?:[{_ZH_SAID}])(?=[：:，,“「道])",
+    rf"(?:^|(?<=[\s，。！？；：、“”「」『』]))(?:[却且]?[说說])?([\u4e00-\u9fff]{{2,4}}?)(?<![大又便乃忙急笑怒高轻])(?:[大又便乃忙急笑怒高轻小]{{0,2}})(?:[{_ZH_SAID}])(?=[：:，,。“「道])",
     re.MULTILINE,
 )
 _ZH_CALLED = re.compile(
-    r"(?:名叫|叫做|叫作|名字叫|字)([\u4e00-\u9fff]{2,4}?)(?=[，。、的；])|叫([\u4e00-\u9fff]{2,3})(?=[，。])"
+    r"(?:名叫|叫做|叫作|名字叫|字)([\u4e00-\u9fff]{2,4}?)(?=[，。、的；])|(?<![大喊呼哭惊尖鸣])叫([^\W我你他她它们這这那什做作人大小得着了一]{2,3}?)(?=[，。、！？的])"
 )
 _JA_NAME = re.compile(
     "([\u30a1-\u30fa\u30fc]{2,10})(?=[はがもをにのとへ、さく])|(?:^|(?<=[\\s。、「」]))([\u4e00-\u9fff]{2,4})(?=は|が、|も、|と[、言聞])|"
@@ -1439,7 +1557,7 @@ def _zh_names(text: str) -> list[str]:
     least = _least_sightings(text)
     said = Counter(match.group(1) for match in _ZH_NAME.finditer(text))
     called = {match.group(1) or match.group(2) for match in _ZH_CALLED.finditer(text)}
-    names = {name for name, count in said.items() if count >= least} | {name for name in called if text.count(name) > 2}
+    names = {name for name, count in said.items() if count >= least} | {name for name in called if text.count(name) > 1}
     return _unlike("zh", text, names, least=2)
 
 
@@ -1512,21 +1630,45 @@ class _Place:
 
 
 def _places(text: str, lines: list[_Line], hits: list[_Hit], language: str, people: set[str]) -> list[PlaceMention]:
-    """Where the story goes: its sluglines' places, else its place words after "in", "at", "through"; most first."""
+    """Where the story goes: its sluglines' places, else its place words, one entry for each; most first.
+
+    `the town square` and `the square` are one place, told by its last word (the place word itself), and named as it
+    is most often.
+    """
     slugs = [slug for line in lines if (slug := _slugline(text[line.start : line.end], language))]
     if slugs:
-        named = Counter(slug.location for slug in slugs if slug.location)
-        kinds = {slug.location: _slug_kind(slug, language) for slug in slugs}
+        named = [
+            (slug.location.casefold(), slug.location, _slug_kind(slug, language)) for slug in slugs if slug.location
+        ]
     else:
-        phrases = [(_place_phrase(text, hit, language), hit.label) for hit in hits if hit.table == "place"]
-        named = Counter(phrase for phrase, _ in phrases)
-        kinds = dict(reversed(phrases))
-        named.update(_named_places(text, language, people))
-    merged: dict[str, PlaceMention] = {}
-    for name, count in named.most_common():
-        mention = merged.setdefault(name.casefold(), PlaceMention(name=name, kind=kinds.get(name), mentions=0))
-        mention.mentions += count
-    return sorted(merged.values(), key=lambda place: -place.mentions)[:MOST_PLACES]
+        places = _waters_told(_heads(text, [hit for hit in hits if hit.table == "place"]), {})
+        named = [(_head_of(text[hit.start : hit.end]), _place_phrase(text, hit, language), hit.label) for hit in places]
+        runs = _named_places(text, language, people)
+        named += [(name.casefold(), name, None) for name, count in runs.items() for _ in range(count)]
+    merged: defaultdict[str, list[tuple[str, str | None]]] = defaultdict(list)
+    for head, name, kind in named:
+        merged[head].append((name, kind))
+    found = [
+        PlaceMention(
+            name=Counter(name for name, _ in told).most_common(1)[0][0],
+            kind=Counter(kind for _, kind in told).most_common(1)[0][0],
+            mentions=len(told),
+        )
+        for told in merged.values()
+    ]
+    return sorted(found, key=lambda place: -place.mentions)[:MOST_PLACES]
+
+
+def _heads(text: str, places: list[_Hit]) -> list[_Hit]:
+    """Without the place words that only tell which place the next word is: `town` in `town hall`."""
+    nexts = [*places[1:], None][: len(places)]
+    return [hit for hit, after in zip(places, nexts, strict=True) if not after or text[hit.end : after.start] != " "]
+
+
+def _head_of(word: str) -> str:
+    """What two ways of writing one place word share: no capital, no plural s."""
+    folded = word.casefold()
+    return folded[:-1] if len(folded) > 4 and folded.endswith("s") and not folded.endswith("ss") else folded
 
 
 def _named_places(text: str, language: str, people: set[str]) -> Counter[str]:
@@ -1556,14 +1698,15 @@ def _place_phrase(text: str, hit: _Hit, language: str) -> str:
     for word in reversed(before.group().split()):
         if word.casefold() in edges:
             return " ".join([*kept, place])
-        if not word[-1].isalpha() or len(kept) == 2:
+        if not word[-1].isalpha() or len(kept) == 2 or word.casefold() in _nobody(language):
             break
         kept.insert(0, word)
     return place
 
 
 def _scene_place(text: str, hits: list[_Hit], slug: _Slug | None, analysis: ScriptAnalysis) -> _Place:
-    places = [hit for hit in hits if hit.table == "place"]
+    known = {place.kind: place.mentions for place in analysis.locations if place.kind}
+    places = _waters_told([hit for hit in hits if hit.table == "place"], known)
     if slug:
         kind = _slug_kind(slug, analysis.language) or next(
             (hit.label for hit in places if hit.label != "interior"), None
@@ -1580,13 +1723,26 @@ def _scene_place(text: str, hits: list[_Hit], slug: _Slug | None, analysis: Scri
     return _Place(_place_phrase(text, best, analysis.language), kind)
 
 
+_NOWHERE = _Place(None, None)
+
+
+def _waters_told(places: list[_Hit], known: Mapping[str, int]) -> list[_Hit]:
+    """The places with mere `water` made a river or the sea, whichever the places around it or the story speak of."""
+    kinds = Counter(hit.label for hit in places) + Counter(known)
+    kind = "sea" if kinds["sea"] + kinds["beach"] > kinds["river"] else "river"
+    return [dataclasses.replace(hit, label=kind) if hit.label == "water" else hit for hit in places]
+
+
 def _place_weight(text: str, hit: _Hit, language: str) -> float:
     """A place word counts three times after "in" or "through": people are there rather than speak of it."""
     locatives = _Cast.of(language).locatives
     if not locatives:
         return 1.0
-    before = text[max(0, hit.start - 32) : hit.start].casefold().split()[-3:]
+    before = _SENTENCE_BREAK.split(text[max(0, hit.start - 32) : hit.start])[-1].casefold().split()[-3:]
     return 3.0 if any(word in locatives for word in before) else 1.0
+
+
+_SENTENCE_BREAK = re.compile(r"[.!?;:…\n]")
 
 
 def _known_place(text: str, analysis: ScriptAnalysis) -> str | None:
@@ -1597,15 +1753,23 @@ def _known_place(text: str, analysis: ScriptAnalysis) -> str | None:
 
 
 def _slug_kind(slug: _Slug, language: str) -> str | None:
-    kinds = [
-        hit.label
-        for code in dict.fromkeys((language, "en"))
-        for hit in _hits(slug.location, code)
-        if hit.table == "place"
-    ]
+    hits = [hit for code in dict.fromkeys((language, "en")) for hit in _hits(slug.location, code)]
+    kinds = [hit.label for hit in _waters_told([hit for hit in hits if hit.table == "place"], {})]
     if slug.inside:
         return "cave" if "cave" in kinds else "interior"
     return next((kind for kind in kinds if kind != "interior"), None)
+
+
+def _time_of_day(text: str, hits: list[_Hit], language: str) -> Any:
+    """As `_strongest`, but what stands in a time expression ("in the evening") counts three times."""
+    phrase, _ = _time_patterns(language)
+    told = [match.span() for match in phrase.finditer(text)]
+    weights: defaultdict[str, float] = defaultdict(float)
+    for hit in hits:
+        if hit.table == "time":
+            phrased = " " in text[hit.start : hit.end] or _within(told, hit.start)
+            weights[hit.label] += (3 if phrased else 1) + (hit.start < 200)
+    return max(weights, key=lambda label: weights[label]) if weights else None
 
 
 def _strongest(hits: list[_Hit], table: str, text: str) -> Any:
@@ -1627,12 +1791,25 @@ def _mood(hits: list[_Hit], text: str) -> str | None:
     return mood if count >= least and 4 * count >= counts.total() else None
 
 
-def _carried(before: SceneFacts, facts: SceneFacts, text: str, language: str) -> SceneFacts:
+def _opens_chapter(text: str) -> bool:
+    """Whether the scene begins with the heading of a chapter or a part."""
     lines = _lines(text[:2000])
-    if lines and lines[0].end - lines[0].start <= 120 and 3.0 <= _rank(text, lines[0])[0]:
-        return facts
-    phrase, _ = _time_patterns(language)
-    same_time = facts.time_of_day == "unknown" and not phrase.search(text, 0, 200)
+    return bool(lines) and lines[0].end - lines[0].start <= 120 and _rank(text, lines[0])[0] >= 3.0
+
+
+def _body_start(text: str, lines: list[_Line]) -> int:
+    """Where the scene begins after its title and headings; sluglines stay, they are read as what they are."""
+    for i, line in enumerate(lines[:6]):
+        words = text[line.start : line.end]
+        heading = len(words) <= 120 and bool(_rank(text, line)[0])
+        title = i == 0 and len(lines) > 1 and _stands_as_title(text, lines, 0)
+        if not (heading or title) or _is_slugline(words):
+            return line.start if i else 0
+    return 0
+
+
+def _carried(before: SceneFacts, facts: SceneFacts, text: str, language: str) -> SceneFacts:
+    same_time = facts.time_of_day == "unknown" and not _jumps(text, language)
     same_place = facts.location is None and facts.place_kind is None
     return dataclasses.replace(
         facts,
@@ -1640,6 +1817,172 @@ def _carried(before: SceneFacts, facts: SceneFacts, text: str, language: str) ->
         location=before.location if same_place else facts.location,
         place_kind=before.place_kind if same_place else facts.place_kind,
     )
+
+
+def _jumps(text: str, language: str) -> bool:
+    """Whether a time is told near the beginning of the scene."""
+    phrase, _ = _time_patterns(language)
+    return phrase.search(text, 0, 200) is not None
+
+
+# --- Who he and she are ----------------------------------------------------------------------------------------
+
+Gender = Literal["he", "she"]
+_GENDERS: tuple[Gender, Gender] = ("he", "she")
+_NOBODY: tuple[str, ...] = ()
+_CARRYING_CHARS = 500  # of a scene are searched for a pronoun that takes up somebody from the scene before
+_GENDER_CHARS = 300_000  # of a story are searched for who is he and who is she
+_GENDER_REACH = 160  # characters after a name in which a pronoun is taken for it
+_SPOKEN = re.compile(  # on one line, and of a length that a row of opening marks cannot make slow
+    "“[^”\n]{0,900}”|„[^“”\n]{0,900}[“”]|«[^»\n]{0,900}»|»[^«\n]{0,900}«|「[^」\n]{0,900}」|『[^』\n]{0,900}』|"
+    '"[^"\n]{0,900}"|(?<!\\w)‘[^\n]{0,900}?’(?!\\w)'
+)
+
+
+def read_genders(text: str, names: Iterable[str], language: str) -> dict[str, Gender]:
+    """Which of these people the story calls he or she, by words beside the name and pronouns after it; those it does
+    not tell are left out.
+    """
+    pronouns = _carrying(language)
+    if pronouns is None:
+        return {}
+    narrated = _narrated(text[:_GENDER_CHARS])
+    words = _gender_words(language)
+    mentions = sorted(
+        (match.start(), match.end(), name)
+        for name in names
+        for match in _name_pattern(name, language).finditer(narrated)
+    )
+    votes: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for i, (start, end, name) in enumerate(mentions):
+        beside = _gender_beside(narrated, start, end, words, language)
+        if beside:
+            votes[name][beside] += 3
+            continue
+        until = min(end + _GENDER_REACH, mentions[i + 1][0] if i + 1 < len(mentions) else len(narrated))
+        other = words["any"].search(narrated, end, until)
+        match = pronouns.search(narrated, end, other.start() if other else until)
+        if match and match.lastgroup in ("he", "she"):
+            votes[name][match.lastgroup] += 1
+        elif match and match.lastgroup == "sie" and not _is_plural_sie(narrated, match):
+            votes[name]["she"] += 1
+    found: dict[str, Gender] = {}
+    for name, counted in votes.items():
+        if counted["he"] >= 2 * counted["she"] and counted["he"]:
+            found[name] = "he"
+        elif counted["she"] >= 2 * counted["he"]:
+            found[name] = "she"
+    return found
+
+
+def _gender_beside(text: str, start: int, end: int, words: dict[str, re.Pattern[str]], language: str) -> Gender | None:
+    """`King Aldo`, `the boy Pawel`, `Pip, a small girl`: what the words right beside a name say."""
+    before = text[max(0, start - 24) : start].rpartition("\n")[2]
+    tail = before if language in _BY_CHARACTER else " ".join(re.split(r"[,.;:!?]", before)[-1].split()[-1:])
+    apposition = _APPOSITION.match(text, end, end + 40)
+    told = (tail, apposition.group(1) if apposition else "")
+    for side in told:
+        for gender in _GENDERS:
+            if side and words[gender].search(side):
+                return gender
+    return None
+
+
+_APPOSITION = re.compile(r",\s+(?:an?|the|ein\w*|der|die|das|une?|le|la|una?|el|il|uma?|um|o|a)\s+((?:\w+\s+){0,2}\w+)")
+
+
+def _narrated(text: str) -> str:
+    """The text with speech blanked out, every character in its place."""
+    return _SPOKEN.sub(lambda match: " " * len(match.group()), text)
+
+
+@lru_cache(maxsize=32)
+def _carrying(language: str) -> re.Pattern[str] | None:
+    words = lexicon.CARRYING.get(language)
+    if not words:
+        return None
+    groups = "|".join(f"(?P<{kind}>{expression})" for kind, expression in words.items())
+    return re.compile(groups if language in _BY_CHARACTER else rf"(?<![\w’'-])(?:{groups})(?![\w-])", re.IGNORECASE)
+
+
+@lru_cache(maxsize=32)
+def _gender_words(language: str) -> dict[str, re.Pattern[str]]:
+    """Patterns for the words that tell `he`, `she`, and either (`any`)."""
+    tables = {"he": lexicon.HE_WORDS.get(language, ""), "she": lexicon.SHE_WORDS.get(language, "")}
+    tables["any"] = " ".join(tables.values())
+    edges = ("", "") if language in _BY_CHARACTER else (r"(?<!\w)", r"(?!\w)")
+    return {
+        kind: re.compile(f"{edges[0]}(?:{'|'.join(words.split()) or '(?!)'}){edges[1]}", re.IGNORECASE)
+        for kind, words in tables.items()
+    }
+
+
+def _is_plural_sie(text: str, match: re.Match[str]) -> bool:
+    """German `sie` is they beside a verb in -n: `sie gingen`, `dann liefen sie`; with a capital inside, polite you."""
+    after = _FIRST_WORD.match(text, match.end() + 1, match.end() + 24)
+    before = text[max(0, match.start() - 24) : match.start()].split()[-1:]
+    beside = [word for word in ((after.group() if after else ""), *before) if word.islower()]
+    return any(word in ("sind", "waren") or (word.endswith("en") and len(word) > 4) for word in beside)
+
+
+def _people_carried(
+    text: str, facts: SceneFacts, before: SceneFacts, last: tuple[str, ...], genders: dict[str, Gender], language: str
+) -> tuple[str, ...]:
+    """Who is in the scene: those it names, and those of the scene before whom its pronouns take up, in order."""
+    if not last:
+        return facts.characters
+    narrated = _narrated(text[: 4 * _CARRYING_CHARS])
+    found = [(_first_mention(text, name, language), name) for name in facts.characters]
+    met = False
+    for kind, offset in _first_pronouns(narrated, language):
+        met = True
+        named = [name for at, name in sorted(found) if at < offset]
+        for name in _meant(kind, narrated[:offset], named, last, genders, language):
+            if all(name != other for _, other in found):
+                found.append((offset, name))
+    same_place = facts.place_kind is None or facts.place_kind == before.place_kind
+    if not found and not met and same_place and not _jumps(text, language):
+        return before.characters
+    return tuple(name for _, name in sorted(found, key=lambda pair: pair[0]))
+
+
+def _first_pronouns(narrated: str, language: str) -> list[tuple[str, int]]:
+    """The first he, she and they near the beginning of a scene, as (kind, offset)."""
+    pattern = _carrying(language)
+    found: dict[str, int] = {}
+    for match in pattern.finditer(narrated, 0, _CARRYING_CHARS) if pattern else ():
+        kind = match.lastgroup or ""
+        if kind == "sie":
+            kind = "they" if _is_plural_sie(narrated, match) else "she"
+        found.setdefault(kind, match.start())
+    return list(found.items())
+
+
+def _meant(
+    kind: str, told: str, named: list[str], last: tuple[str, ...], genders: dict[str, Gender], language: str
+) -> list[str]:
+    """Whom of the scene before a pronoun means: nobody when somebody it may stand for was named in this scene."""
+    if kind == "they":
+        return list(last) if len(named) < 2 else []
+    wanted = {kind} if kind in ("he", "she") else {"he", "she"}
+    if any(genders.get(name, kind) in wanted for name in named) or _gender_words(language)[
+        kind if kind != "one" else "any"
+    ].search(told):
+        return []
+    sure = [name for name in last if genders.get(name) in wanted]
+    unsure = [name for name in last if name not in genders]
+    return (sure or unsure)[-1:]
+
+
+def _first_mention(text: str, name: str, language: str) -> int:
+    match = _name_pattern(name, language).search(text)
+    return match.start() if match else 0
+
+
+def _by_last_mention(text: str, named: tuple[str, ...], present: tuple[str, ...], language: str) -> tuple[str, ...]:
+    """Those present, the one last named at the end; those only carried on stand before them."""
+    ends = {name: max(m.start() for m in _name_pattern(name, language).finditer(text)) for name in named}
+    return tuple(sorted(dict.fromkeys((*present, *named)), key=lambda name: ends.get(name, -1)))
 
 
 # --- A story, read whole ---------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from utils import (
     count_words,
     guess_language,
     max_scenes,
+    read_genders,
     read_scene,
     read_scenes,
     scene_title,
@@ -394,8 +395,19 @@ def test_the_speakers_of_a_screenplay_are_its_characters_exactly() -> None:
             "The fox ran. “Stop!” said the fox. “Why?” asked the owl.\n\n“Go,” said the fox. “No,” said the owl.",
             {"fox", "owl"},
         ),
+        (
+            "“Stop,” the old heron said. “Why?” asked Pip. It rained.\n\n“Go,” said the Heron, and Pip went.",
+            {"heron", "Pip"},
+        ),
+        (
+            "Aber Greta schlief nicht. »Wer bist du?«, fragte sie.\n\n»Ich heiße Jorin«, antwortete der Junge. Stille "
+            "lag über dem Hof. Angst hatte er keine. Greta nickte. Jorins Hand war kalt. Jeden Abend kam er ans Tor.",
+            {"Greta", "Jorin"},
+        ),
+        ("很久以前，河边有一个叫阿青的女孩。“这是谁的船？”阿青问。没有人回答她。", {"阿青"}),
+        ("Lucía vivía con su abuelo Ramón en una casa. El mar era azul. Lucía cantó.", {"Lucía", "Ramón"}),
     ],
-    ids=["en", "zh", "ar", "hi", "de", "animals"],
+    ids=["en", "zh", "ar", "hi", "de", "animals", "birds", "german heroes", "told by name", "kin"],
 )
 def test_those_who_act_in_a_story_are_found(story: str, names: set[str]) -> None:
     assert names_of(analyze_script(story)) == names
@@ -412,6 +424,26 @@ def test_places_are_named_as_written_with_the_painters_word_for_them() -> None:
 
     assert places["market"] == "market"
     assert places["mill"] == "interior"
+
+
+def test_a_place_told_in_two_ways_is_one_place() -> None:
+    story = "She came to the town square. The square was empty. In the town hall nobody sat. She left the square."
+
+    places = {place.name: place.mentions for place in analyze_script(story).locations}
+
+    assert places == {"square": 3, "town hall": 1}
+
+
+def test_a_german_verb_is_no_place() -> None:
+    story = "Lena nahm das Tor und schloss es ab. Dann ging sie mit dem Hund nach Hause und war nicht mehr zu sehen."
+
+    assert [place.kind for place in analyze_script(story).locations] == ["interior"]
+
+
+def test_what_only_sounds_like_a_time_is_none() -> None:
+    story = "In the round dark of the well it grew by the second. After dark they left. It took a second."
+
+    assert analyze_script(story).times == ["After dark", "a second"]
 
 
 def test_told_times_stand_in_order_of_appearance() -> None:
@@ -554,6 +586,97 @@ def test_a_new_chapter_carries_nothing_over() -> None:
     facts = read_scenes(scenes, analyze_script("\n\n".join(scenes)))
 
     assert (facts[1].time_of_day, facts[1].place_kind) == ("unknown", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "when", "weather"),
+    [
+        ("Her room was quiet, like a forest at night in the rain.", "interior", "unknown", "unknown"),
+        ("He crossed the field as if the sea were rising.", "field", "unknown", "unknown"),
+        ("They went to the market before supper.", "market", "unknown", "unknown"),
+        ("“Good night,” she said in the garden.", "garden", "unknown", "unknown"),
+        ("Sie ging über die Wiese, weiß wie ein Schiff auf dem Meer in der Nacht.", "field", "unknown", "unknown"),
+        ("Elle était dans le jardin, calme comme une nuit en mer.", "garden", "unknown", "unknown"),
+        ("La niña estaba en el mercado, oscuro como una cueva de noche.", "market", "unknown", "unknown"),
+        ("Он стоял в саду, тихом, как море ночью, и не спал.", "garden", "unknown", "unknown"),
+        ("她在市场里，声音像夜里的大海一样。", "market", "unknown", "unknown"),
+        ("Jeden Abend saß er am Fluss und sah den Mond und die Sterne nicht.", "river", "evening", "unknown"),
+        ("The Night Market\n\nIn the morning they swept the mill.", "interior", "morning", "unknown"),
+    ],
+    ids=["like a", "as if", "before", "greeting", "wie ein", "comme", "como", "как", "像", "jeden Abend", "title"],
+)
+def test_what_a_scene_is_only_likened_to_is_not_in_it(text: str, kind: str, when: str, weather: str) -> None:
+    facts = facts_of(text)
+
+    assert (facts.place_kind, facts.time_of_day, facts.weather) == (kind, when, weather)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("They set the boat on the black water.", "river"),
+        ("From the beach they rowed out on the black water to the sea, to the sea.", "sea"),
+        ("She poured the water away.", None),
+        ("Die Kinder setzten das Boot auf das Wasser.", "river"),
+        ("Los niños pusieron el barquito sobre el agua.", "river"),
+    ],
+    ids=["en", "sea", "no place", "de", "es"],
+)
+def test_water_is_a_place_where_somebody_is_on_it(text: str, kind: str | None) -> None:
+    assert facts_of(text).place_kind == kind
+
+
+# --- Scene after scene -----------------------------------------------------------------------------------------
+
+
+def people_of(*scenes: str) -> list[tuple[str, ...]]:
+    return [facts.characters for facts in read_scenes(scenes, analyze_script("\n\n".join(scenes)))]
+
+
+@pytest.mark.parametrize(
+    ("scenes", "people"),
+    [
+        (
+            ("Mira found the boat by the mill.", "She took it to market, where old Tomas sat.", "They went on."),
+            [("Mira",), ("Mira", "Tomas"), ("Mira", "Tomas")],
+        ),
+        (
+            ("Mrs Vane met Mr Orr. Mr Orr bowed to Mrs Vane.", "He walked away.", "She stayed."),
+            [("Vane", "Orr"), ("Orr",), ()],
+        ),
+        (("Mira ran. Tomas saw Mira. He laughed.", "Odile came. She sang.", "A girl slept. She woke."),
+         [("Mira", "Tomas"), ("Odile",), ()]),
+        (("Am Abend kam Frau Krause.", "Sie setzte sich an den Tisch und war müde."), [("Krause",), ("Krause",)]),
+        (
+            ("Herr Weber rief Lena. »Ja«, sagte Lena.", "Dann liefen sie in den Wald, und es war dunkel."),
+            [("Weber", "Lena"), ("Weber", "Lena")],
+        ),
+        (("Lucía vivía con su tío Ramón.", "Ellos salieron de la casa."), [("Lucía", "Ramón"), ("Lucía", "Ramón")]),
+        (("有一个女孩叫阿青。阿青问：“谁？”", "她走进市场。"), [("阿青",), ("阿青",)]),
+        (("Иван сказал: да. Старик Иван сидел у реки.", "Он встал и пошёл в лес."), [("Иван",), ("Иван",)]),
+    ],
+    ids=["she and they", "by gender", "within the scene", "sie", "sie plural", "ellos", "zh", "ru"],
+)  # fmt: skip
+def test_a_pronoun_takes_people_up_from_the_scene_before(
+    scenes: tuple[str, ...], people: list[tuple[str, ...]]
+) -> None:
+    assert people_of(*scenes) == people
+
+
+def test_people_stay_where_nobody_is_named_and_the_place_goes_on() -> None:
+    scenes = ("Mira sat in the mill. Mira slept.", "The lamp went out.", "In the market pears fell.")
+
+    assert people_of(*scenes) == [("Mira",), ("Mira",), ()]
+
+
+def test_nobody_is_carried_into_a_new_chapter() -> None:
+    assert people_of("Mira sat in the mill. Mira slept.", "Chapter 2\n\nShe woke.") == [("Mira",), ()]
+
+
+def test_who_is_he_and_who_is_she_is_told_by_the_words_around_a_name() -> None:
+    text = "The boy Pawel ran. Ilse came home; she sang. Kim sat down. Mr Orr saw Kim."
+
+    assert read_genders(text, ["Pawel", "Ilse", "Kim", "Orr"], "en") == {"Pawel": "he", "Ilse": "she", "Orr": "he"}
 
 
 # --- Titles ----------------------------------------------------------------------------------------------------
