@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -107,12 +108,14 @@ class SqliteJournal:
 
     def start(self) -> None:
         """Create the file and its tables and start the writer; raises `StorageUnavailable`."""
-        try:
-            writer = _connect(self._path)
-            writer.executescript("PRAGMA journal_mode=WAL;" + SCHEMA)
-            self._reader = _connect(self._path)
-        except sqlite3.Error as error:
-            raise StorageUnavailable(f"The journal cannot be opened: {error}.") from error
+        with ExitStack() as opened:
+            try:
+                writer = opened.enter_context(closing(_connect(self._path)))
+                writer.executescript("PRAGMA journal_mode=WAL;" + SCHEMA)
+                self._reader = _connect(self._path)
+            except sqlite3.Error as error:
+                raise StorageUnavailable(f"The journal cannot be opened: {error}.") from error
+            opened.pop_all()  # the thread closes it
         self._thread = threading.Thread(target=self._write_for_ever, args=(writer,), name="journal", daemon=True)
         self._open = True
         self._thread.start()
@@ -389,5 +392,9 @@ def _resolve(barrier: _Barrier, failure: Exception | None) -> None:
 
 def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_SECONDS)
-    db.execute("PRAGMA synchronous=FULL")
+    try:
+        db.execute("PRAGMA synchronous=FULL")
+    except sqlite3.Error:
+        db.close()
+        raise
     return db
