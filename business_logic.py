@@ -990,6 +990,7 @@ class Studio:
                 raise
             for reference in sent.references:
                 self._keep_media(session.owner, reference, "")
+            await self.store.commit()
             return await self._draw_once(painter, await self._with_media(session, unit, request), task)
 
     async def _draw_once(self, painter: ImageModel, request: ImageRequest, task: PictureTask) -> Drawing:
@@ -1510,6 +1511,9 @@ class Studio:
             path = await asyncio.to_thread(self.files.picture, session_id, image.file)
             entries.append((zip_name(scene.scene_number, scene.title, path.suffix[1:]), path))
         names = {scene.scene_id: name for (scene, _), (name, _) in zip(shown, entries, strict=True)}
+        for number, (anchor, picture) in enumerate(shown_anchors(session)):
+            path = await asyncio.to_thread(self.files.picture, session_id, picture.file)
+            entries.append((anchor_name(number, anchor, path.suffix), path))
         entries.append(("story.txt", session.story_text.encode("utf-8")))
         entries.append(("scenes.json", scenes_json(session, names)))
         entries.append(("project_info.json", self._info_json(session)))
@@ -1788,10 +1792,25 @@ class Studio:
                 "cost_usd": round(image.cost_usd, COST_DIGITS),
                 "sha256_starts": image.file.rpartition("-")[2].partition(".")[0],
                 "content_key": image.content_key,
+                "references": list(image.references),
                 "approved": image.version == scene.approved_version,
             }
             for scene in session.scenes
             for image in scene.versions
+        ]
+        anchors = [
+            {
+                "name": anchor.name,
+                "file": anchor_name(number, anchor, Path(picture.file).suffix),
+                "source": picture.source,
+                "model": picture.model,
+                "seed": picture.seed,
+                "prompt": picture.prompt,
+                "sha256": picture.sha256,
+                "cost_usd": round(anchor.cost_usd, COST_DIGITS),
+                "approved": anchor.approved,
+            }
+            for number, (anchor, picture) in enumerate(shown_anchors(session))
         ]
         return json_bytes(
             {
@@ -1807,6 +1826,8 @@ class Studio:
                 "cost_usd": round(session.cost_usd, COST_DIGITS),
                 "created_at": session.created_at.isoformat(),
                 "approved_at": session.approved_at.isoformat() if session.approved_at else None,
+                "consistency": session.consistency,
+                "anchors": anchors,
                 "pictures": pictures,
             }
         )
@@ -2147,11 +2168,15 @@ def approve(session: Session, *, numbers: list[int], upgrade: bool, at: datetime
 def _approve_scene(scene: Scene, approved: bool, *, upgrade: bool) -> Scene:
     if not approved:
         return scene if scene.approved_version is None else dataclasses.replace(scene, approved_version=None)
-    if upgrade and can_be_upgraded(scene):
+    image = scene.current
+    if upgrade and image is not None and can_be_upgraded(scene):
         version = next_version(scene)
         return dataclasses.replace(
             scene,
             status="pending",
+            image_prompt=image.prompt,  # what was seen is what was approved, whatever was tried after it
+            prompt_source=image.prompt_source,
+            seed=image.seed,
             quality="final",
             wanted_version=version,
             approved_version=version,
@@ -2605,6 +2630,16 @@ def _wake_anchor(session: Session, anchor: Anchor) -> Anchor:
     if anchor.status != "failed" or (anchor.error is not None and anchor.error.code == ContentBlocked.code):
         return anchor
     return dataclasses.replace(anchor, status="pending", error=None)
+
+
+def shown_anchors(session: Session) -> list[tuple[Anchor, AnchorPicture]]:
+    """The reference pictures there are."""
+    return [(anchor, anchor.picture) for anchor in session.anchors or () if anchor.picture is not None]
+
+
+def anchor_name(number: int, anchor: Anchor, suffix: str) -> str:
+    """The name of a reference picture in a ZIP, `anchors/00_Mira.jpg`."""
+    return f"anchors/{zip_name(number, anchor.name, suffix.lstrip('.')).removeprefix('scene_')}"
 
 
 def media_key(reference: Reference) -> str:

@@ -275,6 +275,7 @@ def nearest_cut(text: str, at: int, start: int, end: int) -> int | None:
     """The offset nearest to `at` where `text[start:end]` may be cut with words on both sides; None where nowhere."""
     first = next((n for n in range(start, end) if text[n].isalnum()), end)
     last = next((n for n in range(end - 1, start, -1) if text[n].isalnum()), start)
+    at = min(max(at, start), end)
     near = (offset for distance in range(end - start) for offset in (at - distance, at + distance))
     return next((offset for offset in near if first < offset <= last and is_cut(text, offset)), None)
 

@@ -1196,6 +1196,38 @@ async def test_an_upgrade_draws_the_approved_drafts_final(house: House) -> None:
     )
 
 
+async def test_an_upgrade_has_the_seed_and_the_prompt_of_the_draft_that_was_approved(house: House) -> None:
+    session = await house.drawn(quality="draft")
+    house.painter.errors[""] = ProviderUnavailable("No answer.")
+    again = RegenerateRequest(session_id=session.session_id, scene_number=0, image_prompt="Another idea.", seed=5)
+    await house.studio.regenerate(OWNER, again)  # comes to nothing
+    await house.ended(session.session_id)
+    house.painter.errors.clear()
+
+    request = ApproveRequest(session_id=session.session_id, approved_scenes=[0], upgrade=True)
+    await house.studio.approve(OWNER, request)
+    scene = (await house.ended(session.session_id)).scenes[0]
+
+    draft, final = scene.versions[0], scene.approved_image
+    assert final is not None
+    assert (final.quality, final.seed, final.prompt) == ("final", draft.seed, draft.prompt)
+    assert (draft.model, final.model) == ("pic-draft", "pic")
+    assert (draft.width, final.width) == (16, 32)
+
+
+async def test_an_upgrade_the_budget_cannot_pay_keeps_the_draft(house: House) -> None:
+    session = await house.drawn(num_scenes=1, quality="draft", max_cost_usd=0.0165)
+    house.painter.worst["pic"] = 0.02
+    request = ApproveRequest(session_id=session.session_id, approved_scenes=[0], upgrade=True)
+    await house.studio.approve(OWNER, request)
+    session = await house.ended(session.session_id)
+
+    assert codes(session) == ["budget_reached"]
+    assert session.scenes[0].approved_image == session.scenes[0].versions[0]
+    assert (session.status, len(house.painter.sent)) == ("completed", 1)
+    assert await house.studio.download(OWNER, session.session_id)
+
+
 async def test_an_upgrade_that_fails_falls_back_and_can_be_tried_again(house: House) -> None:
     session = await house.drawn(quality="draft")
     request = ApproveRequest(session_id=session.session_id, approved_scenes=[0], upgrade=True)
