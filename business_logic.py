@@ -9,8 +9,8 @@ import hashlib
 import hmac
 import json
 import logging
-import re
 import operator
+import re
 import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -70,9 +70,8 @@ from models import (
     BibleCharacter,
     BibleEdit,
     BiblePlace,
-    CharacterEdit,
-    PlaceEdit,
     BudgetReached,
+    CharacterEdit,
     Consistency,
     ContentBlocked,
     ContinueRequest,
@@ -95,6 +94,7 @@ from models import (
     NothingReady,
     NotReady,
     PictureCheck,
+    PlaceEdit,
     PriceUnknown,
     Problem,
     Progress,
@@ -169,6 +169,7 @@ MAX_WAIT_SECONDS = 60.0
 STOP_CHECK_SECONDS = 0.5  # how soon whoever waits for a change hears that the service is being stopped
 PAGE_LIMIT = 100
 BIBLE_ALLOWANCE_CHARS = 8_000  # the most a bible adds to a scene's question, for the estimate made before there is one
+REFERENCES_ALLOWANCE_CHARS = 400  # of a prompt, for the words that say whom its reference pictures show
 ANSWERS_KEPT = timedelta(days=90)  # since it was last taken; a picture's file goes earlier when no session shows it
 PROJECT_FILE_VERSION = 1
 MAX_ANCHORS = 3  # more figures in one picture are mixed up whatever one sends
@@ -837,7 +838,7 @@ class Studio:
         shown = next((version for version in scene.versions if version.content_key == key), None)
         if shown is None or scene.asked:
             return False
-        put = partial(put_shown, number=shown.version)
+        put = partial(put_shown, number=shown.version, to_check=session.settings.check_images)
         await self.store.change_scene(session.session_id, scene.scene_id, put)
         return True
 
@@ -897,7 +898,9 @@ class Studio:
             path = await asyncio.to_thread(self.files.picture, session.session_id, image.file)
             picture = await asyncio.to_thread(shrunk_file, path)
             model = check_model_of(session.settings)
-            question = check_request(model, image.prompt or scene.description, questions, picture, seed=session.settings.seed)
+            question = check_request(
+                model, image.prompt or scene.description, questions, picture, seed=session.settings.seed
+            )
             return Verdict(await self._ask(session, question, partial(read_check, questions=questions), unit))
         except (ProviderError, BudgetReached, PriceUnknown, ImageNotFound) as error:
             log.warning("picture not checked", extra={"session_id": session.session_id, "reason": error.code})
@@ -988,9 +991,8 @@ class Studio:
         except ReferenceLost:
             if not sent.references:
                 raise
-            for reference in sent.references:
-                self._keep_media(session.owner, reference, "")
-            await self.store.commit()
+            for reference in sent.references:  # it does not say which
+                await self._forget_media(session.owner, reference)
             return await self._draw_once(painter, await self._with_media(session, unit, request), task)
 
     async def _draw_once(self, painter: ImageModel, request: ImageRequest, task: PictureTask) -> Drawing:
@@ -1129,9 +1131,9 @@ class Studio:
             async with self.flights(session.owner, key):
                 kept = await self._kept_picture(session.owner, key)
                 if kept is None:
-                    session = await self.still_wanted(session_id)
+                    now = await self.still_wanted(session_id)
                     unit = Unit(session_id, version=anchor.wanted_version, anchor=name)
-                    kept = await self._make_picture(session, unit, request, key)
+                    kept = await self._make_picture(now, unit, request, key)
             picture = await self._link_anchor(session, anchor, kept, request=request)
             await self._put_anchor(session_id, partial(put_anchor, name=name, picture=picture, cost_usd=kept.cost_usd))
 
@@ -1177,8 +1179,7 @@ class Studio:
 
     async def _uploaded(self, session: Session, unit: Unit, model: str, reference: Reference) -> Reference:
         async with self.flights(session.owner, media_key(reference)):
-            kept = await self.store.find_answer(session.owner, media_key(reference))
-            media = json.loads(kept.body)["media"] if kept else ""
+            media = await self._media_of(session.owner, reference)
             if not media:
                 await self.still_wanted(session.session_id, unit.scene_id)
                 media = await self._upload(model, reference)
@@ -1192,6 +1193,18 @@ class Studio:
             raise ProviderRefused(f"{model} takes no reference pictures.")
         content = await asyncio.to_thread(self.files.read_picture, reference.kept)
         return await painter.keep_reference(content, reference.kept.rpartition(".")[2])
+
+    async def _media_of(self, owner: str, reference: Reference) -> str:
+        """What the provider calls that picture; empty when it has to be uploaded."""
+        kept = await self.store.find_answer(owner, media_key(reference))
+        return str(json.loads(kept.body)["media"]) if kept else ""
+
+    async def _forget_media(self, owner: str, reference: Reference) -> None:
+        """The provider has lost it; unless somebody has uploaded it again meanwhile, whoever needs it next will."""
+        async with self.flights(owner, media_key(reference)):
+            if await self._media_of(owner, reference) == reference.media:
+                self._keep_media(owner, reference, "")
+                await self.store.commit()
 
     def _keep_media(self, owner: str, reference: Reference, media: str) -> None:
         """Remember what the provider calls a picture; nothing, when it has lost it."""
@@ -1254,10 +1267,15 @@ class Studio:
             height=picture.height if picture else None,
             model=picture.model if picture else None,
             cost_usd=round(anchor.cost_usd, COST_DIGITS),
-            redraw_cost_usd=self._painter(model_for(session.settings)).worst_cost(self.anchor_request(session, anchor)),
+            redraw_cost_usd=self._anchor_cost(session, anchor),
             scenes=[scene.scene_number for scene in session.scenes if anchor.name in who_is_in(session, scene)],
             error=anchor.error,
         )
+
+    def _anchor_cost(self, session: Session, anchor: Anchor) -> float | None:
+        with contextlib.suppress(ProviderError):
+            return self._painter(model_for(session.settings)).worst_cost(self.anchor_request(session, anchor))
+        return None
 
     def _release(self, session_id: str, scene_id: str) -> None:
         """Give back what a scene had reserved and did not use."""
@@ -1462,9 +1480,7 @@ class Studio:
         """Title and facts of the texts with these borders, read as a part of the whole story, as at the beginning."""
         earlier = sorted((s.start, s.end) for s in session.scenes if s.start < borders[0][0])
         chars = borders[-1][1]
-        found = await self._read_aside(
-            chars, read_borders, session.story_text, [*earlier, *borders], session.analysis
-        )
+        found = await self._read_aside(chars, read_borders, session.story_text, [*earlier, *borders], session.analysis)
         return found[len(earlier) :]
 
     def composed(self, session: Session, scene: Scene, bible: StoryBible) -> str | None:
@@ -1637,16 +1653,18 @@ class Studio:
 
     def view(self, session: Session) -> StatusView:
         """A session as clients see it."""
+        scenes = [self.scene_view(session, scene) for scene in session.scenes]
+        stale = sum(scene.stale for scene in scenes) if session.status in ENDED else 0
         return StatusView(
             session_id=session.session_id,
             title=session.title,
             status=session.status,
-            progress=progress(session, stale=self.stale_scenes(session)),
+            progress=progress(session, stale=stale),
             analysis=session.analysis,
             story_bible=session.story_bible,
             consistency=session.consistency,
             anchors=[self.anchor_view(session, anchor) for anchor in session.anchors or ()],
-            scenes=[self.scene_view(session, scene) for scene in session.scenes],
+            scenes=scenes,
             cost_usd=round(session.cost_usd, COST_DIGITS),
             max_cost_usd=session.max_cost_usd,
             offline=session.offline,
@@ -2176,6 +2194,7 @@ def _approve_scene(scene: Scene, approved: bool, *, upgrade: bool) -> Scene:
             status="pending",
             image_prompt=image.prompt,  # what was seen is what was approved, whatever was tried after it
             prompt_source=image.prompt_source,
+            parts=image.parts,
             seed=image.seed,
             quality="final",
             wanted_version=version,
@@ -2534,7 +2553,15 @@ def anchor_prompt(session: Session, anchor: Anchor) -> str:
 def is_stale_anchor(session: Session, anchor: Anchor) -> bool:
     """Whether drawing it now would make another picture than the one it shows; somebody's own stays what it is."""
     picture = anchor.picture
-    return picture is not None and picture.source == "drawn" and picture.prompt != anchor_prompt(session, anchor)
+    if picture is None or picture.source == "uploaded" or not is_in_bible(session, anchor):
+        return False
+    return picture.prompt != anchor_prompt(session, anchor)
+
+
+def is_in_bible(session: Session, anchor: Anchor) -> bool:
+    """Whether the bible still has the character: of one that was taken out, nothing more is drawn."""
+    bible = session.story_bible
+    return bible is not None and any(character.name == anchor.name for character in bible.characters)
 
 
 def anchors_to_draw(session: Session) -> list[Anchor]:
@@ -2542,7 +2569,8 @@ def anchors_to_draw(session: Session) -> list[Anchor]:
     if session.status in ENDED:
         return []
     everything = session.settings.stop_at == "images" and any(has_work(session, scene) for scene in session.scenes)
-    return [anchor for anchor in session.anchors or () if anchor.status not in DONE and (anchor.asked or everything)]
+    waiting = (anchor for anchor in session.anchors or () if anchor.status not in DONE)
+    return [anchor for anchor in waiting if anchor.asked or (everything and is_in_bible(session, anchor))]
 
 
 def to_drawing(session: Session, *, name: str) -> Session:
@@ -2691,9 +2719,12 @@ def put_picture(scene: Scene, *, version: ImageVersion, to_check: bool = False) 
     return shown if to_check else dataclasses.replace(shown, status="ready", asked=False)
 
 
-def put_shown(scene: Scene, *, number: int) -> Scene:
-    """The scene showing a picture it has already."""
-    return dataclasses.replace(scene, current_version=number, status="ready", error=None)
+def put_shown(scene: Scene, *, number: int, to_check: bool = False) -> Scene:
+    """The scene showing a picture it has already; one that nobody has looked at yet may still be looked at."""
+    image = next(version for version in scene.versions if version.version == number)
+    unseen = to_check and not image.checks and image.unchecked is None
+    status: SceneStatus = "drawing" if unseen else "ready"
+    return dataclasses.replace(scene, current_version=number, status=status, error=None)
 
 
 def put_verdict(scene: Scene, *, verdict: Verdict, max_prompt_chars: int) -> Scene:
@@ -2708,13 +2739,14 @@ def put_verdict(scene: Scene, *, verdict: Verdict, max_prompt_chars: int) -> Sce
     if not verdict.failed:
         return dataclasses.replace(scene, status="ready", asked=False)
     version = next_version(scene)
+    most = max_prompt_chars - (REFERENCES_ALLOWANCE_CHARS if image.references else 0)
     waited = scene.asked and scene.approved_version == image.version  # an approval that waits for this picture
     return dataclasses.replace(
         scene,
         repair_of=image.version,
         wanted_version=version,
         approved_version=version if waited else scene.approved_version,
-        image_prompt=repair_prompt(image.prompt, verdict.checks, max_prompt_chars),
+        image_prompt=repair_prompt(image.prompt, verdict.checks, most),
         seed=derive_seed(image.seed, version),
     )
 

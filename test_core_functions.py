@@ -38,6 +38,7 @@ from ai_services import (
     bible_request,
     check_picture,
     compose_prompt,
+    compose_scene,
     is_allowed_url,
     present_figures,
     read_bible,
@@ -51,8 +52,10 @@ from models import (
     AspectRatio,
     BadImage,
     BibleCharacter,
+    BibleEdit,
     BiblePlace,
     BudgetReached,
+    CharacterEdit,
     ContentBlocked,
     ContinueRequest,
     Depiction,
@@ -72,9 +75,11 @@ from models import (
     NothingReady,
     NotReady,
     Picture,
+    PlaceEdit,
     PriceUnknown,
     Problem,
     ProjectNotFound,
+    PromptParts,
     ProviderAccount,
     ProviderCall,
     ProviderError,
@@ -111,16 +116,21 @@ from session_manager import (
 )
 from utils import (
     ProjectFiles,
+    SceneReading,
     analyze_script,
     count_words,
     derive_seed,
     fingerprint,
     gather_bounded,
     guess_language,
+    is_cut,
+    is_named,
     is_session_id,
     max_scenes,
+    nearest_cut,
     new_scene_id,
     new_session_id,
+    read_borders,
     read_scenes,
     read_story,
     scene_title,
@@ -263,6 +273,30 @@ def png(width: int, height: int, colour: int = 7) -> bytes:
 
 
 # --- Script analysis -------------------------------------------------------------------------------------------
+
+
+@promise(SCRIPT_ANALYSIS)
+def a_person_may_cut_between_words_and_the_nearest_place_is_known() -> None:
+    text = "She doesn’t e\u0301lan. 春天来了."
+
+    assert [text[at:] for at in range(1, len(text)) if is_cut(text, at)][:3] == [text[3:], text[4:], text[11:]]
+    assert is_cut(text, text.index("天"))
+    assert nearest_cut(text, 6, 0, len(text)) == 4
+    assert nearest_cut(text, 999, 0, 11) == 4
+    assert nearest_cut("word", 2, 0, 4) is None
+    assert is_named("Then MIRA ran.", "Mira", "en") == is_named("Then MIRA ran.", "Mira", "de")
+    assert is_named("Mira’s boat", "Mira", "en") and not is_named("Miranda ran", "Mira", "en")
+
+
+@promise(SCRIPT_ANALYSIS)
+def borders_set_by_hand_are_read_as_those_we_set() -> None:
+    reading = read_story(STORY, 3, 50)
+    borders = [(scene.start, scene.end) for scene in reading.scenes]
+
+    again = read_borders(STORY, borders, reading.analysis)
+
+    assert tuple(again) == reading.scenes
+    assert all(isinstance(scene, SceneReading) for scene in again)
 
 
 @promise(SCRIPT_ANALYSIS)
@@ -2767,6 +2801,73 @@ def an_approval_chooses_scenes_and_waits_for_better_pictures() -> None:
     assert business_logic.approved_or_shown(better.scenes[1]) == 1
     assert business_logic.shown_image(session.scenes[0]) == session.scenes[0].current
     assert json.loads(business_logic.scenes_json(session, {"s1": "b.png"}))[1]["file"] == "b.png"
+
+
+@promise(BUSINESS_LOGIC)
+def borders_and_order_are_edited_and_no_picture_is_lost() -> None:
+    session = all_ready(new_session(scenes=3, status="completed"))
+    first, second, third = session.scenes
+    at = first.start + 5
+
+    two = business_logic.split(
+        session,
+        scene_id=first.scene_id,
+        halves=(reading_of(first.start, at), reading_of(at, first.end)),
+        new_id="new",
+        most=4,
+        expected=None,
+    )
+    one = business_logic.merge(
+        session, scene_ids=(first.scene_id, second.scene_id), whole=reading_of(first.start, second.end), expected=None
+    )
+    moved = business_logic.move(session, scene_id=third.scene_id, to=0, expected=session.version)
+
+    assert [scene.scene_id for scene in two.scenes] == [first.scene_id, "new", second.scene_id, third.scene_id]
+    assert [(s.start, s.end) for s in two.scenes[:2]] == [(first.start, at), (at, first.end)]
+    assert (two.scenes[0].versions, two.scenes[0].image_prompt, two.scenes[0].title) == (first.versions, None, "Read")
+    assert (two.scenes[1].status, two.scenes[1].excerpt) == ("pending", session.story_text[at : first.end].strip())
+    assert [version.version for version in one.scenes[0].versions] == [1, 2]
+    assert [scene.scene_number for scene in one.scenes] == [0, 1]
+    assert [scene.scene_id for scene in moved.scenes] == [third.scene_id, first.scene_id, second.scene_id]
+    assert business_logic.move(session, scene_id=third.scene_id, to=2, expected=None) is session
+    assert business_logic.in_order(session, list(session.scenes)) is session
+    drawing = session.with_scene(business_logic.to_status(first, status="drawing"))
+    assert outcome(lambda: business_logic.editable(drawing, first.scene_id, None)) == "EditConflict"
+    assert outcome(lambda: business_logic.editable(session, first.scene_id, 99)) == "VersionMismatch"
+    assert outcome(lambda: business_logic.check_cut(session, first, first.end + 1)) == "InvalidRequest"
+    shown = business_logic.put_shown(dataclasses.replace(one.scenes[0], status="drawing"), number=2)
+    assert (shown.status, shown.current_version) == ("ready", 2)
+
+
+def reading_of(start: int, end: int) -> SceneReading:
+    return SceneReading(start, end, "Read", SceneFacts())
+
+
+@promise(BUSINESS_LOGIC)
+def a_bible_is_edited_and_only_those_concerned_change() -> None:
+    plain = all_ready(new_session(scenes=2, status="completed"))
+    parts = PromptParts("Somebody runs", ("Mira",))
+    named = dataclasses.replace(plain.scenes[0], parts=parts, facts=SceneFacts(characters=("Mira",)))
+    session = dataclasses.replace(plain.with_scene(named), story_bible=BIBLE)
+    coat = BibleEdit(characters=[CharacterEdit(name="mira", appearance="green  coat")])
+    gone = BibleEdit(characters=[CharacterEdit(name="Mira", remove=True)])
+
+    def composed(_: Session, scene: Scene, bible: StoryBible) -> str | None:
+        return compose_scene(bible, scene.parts, 900) if scene.parts else scene.image_prompt
+
+    after = business_logic.edit_bible(session, edit=coat, composed=composed, expected=None)
+    without = business_logic.edited_bible(BIBLE, gone)
+    mill = business_logic.edited_bible(BIBLE, BibleEdit(places=[PlaceEdit(name="pond", description="a pond")]))
+
+    assert "Mira: green coat." in (after.scenes[0].image_prompt or "")
+    assert after.scenes[1] is session.scenes[1]
+    assert business_logic.figures_of(after.story_bible, named) == (Figure("Mira", "green coat"),)
+    assert [character.name for character in without.characters] == ["Tomas"]
+    assert business_logic.recast(session, named, BIBLE, without).facts.characters == ()
+    assert [place.name for place in mill.places] == [*(place.name for place in BIBLE.places), "pond"]
+    assert outcome(lambda: business_logic.edited_bible(without, gone)) == "InvalidRequest"
+    assert outcome(lambda: business_logic.one_line(" ", "style")) == "InvalidRequest"
+    assert business_logic.edit_bible(session, edit=BibleEdit(), composed=composed, expected=None) is session
 
 
 @promise(BUSINESS_LOGIC)
