@@ -1634,9 +1634,7 @@ def bible_requests(
     if len(parts) == 1:
         return [bible_request(parts[0], analysis, settings, seed=seed)]
     return [
-        bible_request(
-            text, analysis, settings, seed=seed, task=_PART_TASK.format(number=number, parts=len(parts))
-        )
+        bible_request(text, analysis, settings, seed=seed, task=_PART_TASK.format(number=number, parts=len(parts)))
         for number, text in enumerate(parts, 1)
     ]
 
@@ -1646,9 +1644,7 @@ def bible_request(
 ) -> TextRequest:
     """The question for a story's bible. The story is data: what it says to the model changes nothing."""
     opening, closing = _markers(story_text)
-    system = _BIBLE_TASK.format(
-        style=_wished_style(settings), characters=MAX_BIBLE_CHARACTERS, places=MAX_BIBLE_PLACES
-    )
+    system = _BIBLE_TASK.format(style=_wished_style(settings), characters=MAX_BIBLE_CHARACTERS, places=MAX_BIBLE_PLACES)
     system += task + _STORY_IS_DATA.format(open=opening, close=closing)
     hints = [f"Language: {analysis.language}", f"Names found by rule: {_names(c.name for c in analysis.characters)}"]
     hints.append(f"Places found by rule: {_names(p.name for p in analysis.locations)}")
@@ -1781,7 +1777,9 @@ def read_check(answer: TextAnswer, questions: Mapping[str, str]) -> tuple[Pictur
 
 def repair_prompt(prompt: str, checks: Iterable[PictureCheck], max_chars: int) -> str:
     """The prompt with what an earlier picture of it did not show appended, at most `max_chars` characters."""
-    missing = [_cut(check.question.removeprefix(_SHOWS).rstrip("?"), MAX_NOTE_CHARS) for check in checks if not check.ok]
+    missing = [
+        _cut(check.question.removeprefix(_SHOWS).rstrip("?"), MAX_NOTE_CHARS) for check in checks if not check.ok
+    ]
     corrections = _cut(f"It must show {'; '.join(missing)}.", max_chars // 2)
     return _joined([_sentence(_cut(prompt, max_chars - len(corrections) - 2)), corrections])
 
@@ -1860,7 +1858,7 @@ def read_scene(answer: TextAnswer, bible: StoryBible, max_prompt_chars: int) -> 
         raise ProviderUnavailable("The text model gave nothing to draw for this scene.")
     said = content.get("characters")
     names = [_clean(name, MAX_NAME_CHARS) for name in said] if isinstance(said, list) else []
-    figures = present_figures(bible, names)
+    figures = present_figures(bible, [*names, *_named_in(action, bible)])
     location = _clean(content.get("location"), MAX_NAME_CHARS) or None
     time_of_day = content.get("time_of_day")
     parts = PromptParts(action, tuple(figure.name for figure in figures), location)
@@ -1873,6 +1871,12 @@ def read_scene(answer: TextAnswer, bible: StoryBible, max_prompt_chars: int) -> 
         time_of_day=time_of_day if time_of_day in _TIMES else "unknown",
         parts=parts,
     )
+
+
+def _named_in(action: str, bible: StoryBible) -> list[str]:
+    """Whom the bible knows and the action names: a prompt that names somebody says how they look, always the same."""
+    names = [character.name for character in bible.characters]
+    return [name for name in names if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", action)]
 
 
 def compose_scene(bible: StoryBible, parts: PromptParts, max_chars: int) -> str:

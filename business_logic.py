@@ -1465,9 +1465,12 @@ class Studio:
 
         Raises `InvalidRequest`, `EditConflict` while such a scene is being made, `VersionMismatch`.
         """
-        await self.owned(owner, session_id)
+        session = await self.owned(owner, session_id)
         change = partial(edit_bible, edit=edit, composed=self.composed, expected=expected)
-        return await self._edited(session_id, change)
+        if len(session.story_text) <= INLINE_STORY_CHARS:
+            return await self._edited(session_id, change)
+        ahead = await asyncio.to_thread(change, session)  # of a novel too long for the loop; seldom in vain
+        return await self._edited(session_id, lambda now: ahead if now is session else change(now))
 
     async def _edited(self, session_id: str, change: Callable[[Session], Session]) -> tuple[int, StatusView]:
         """Apply an edit, safely on disk when this returns; a run under way does what it adds."""
