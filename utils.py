@@ -232,10 +232,10 @@ def _candidates(text: str, n: int) -> dict[int, float]:
         apart = INSIDE_PARAGRAPH if len(units) > 1 else 0.0
         finer = _scored(text, inside, language, sentences=True)
         scored = {offset: score + apart for offset, score in finer.items()} | scored
+    scored = {offset: score for offset, score in scored.items() if _whole(text, offset)}
     if len(scored) < n - 1:
         atoms = list(_atoms(text))[1:]
         scored = {offset: 4 * INSIDE_PARAGRAPH for offset in atoms[:: max(1, len(atoms) // (20 * n))]} | scored
-    scored = {offset: score for offset, score in scored.items() if _whole(text, offset)}
     return scored | {offset: MARKER_BONUS + MARKER_STEP * rank for offset, rank in markers.items()}
 
 

@@ -302,9 +302,7 @@ class FakeOpenRouter:
         user, system = _text_of(body, "user"), _text_of(body, "system")
         forbidden = self.world.faults.watched_words() if self.world.settings.softens else ()
         failing = self._failing() if wrapper["name"] == "picture_check" else ()
-        answer = fake_answers.answer(
-            wrapper["schema"], user=user, system=system, forbidden=forbidden, failing=failing
-        )
+        answer = fake_answers.answer(wrapper["schema"], user=user, system=system, forbidden=forbidden, failing=failing)
         return json.dumps(answer, ensure_ascii=False)
 
     def _failing(self) -> tuple[str, ...]:

@@ -1415,9 +1415,7 @@ async def test_where_nobody_can_look_it_is_said_and_nothing_called(
 ) -> None:
     async with open_house(tmp_path, offline=offline) as house:
         house.text.has_eyes = eyes
-        studio = dataclasses.replace(
-            house.studio, limits=dataclasses.replace(house.studio.limits, image_model=model)
-        )
+        studio = dataclasses.replace(house.studio, limits=dataclasses.replace(house.studio.limits, image_model=model))
         request = GenerateRequest(story_text=story(), num_scenes=3, check_images=True)
         session = await house.ended((await studio.generate(OWNER, request)).session_id)
 
@@ -1470,14 +1468,29 @@ async def test_a_cancel_between_picture_and_check_leaves_the_picture_ready(house
 async def test_an_upgrade_that_is_mended_is_what_was_approved(house: House) -> None:
     session = await house.drawn(num_scenes=1, quality="draft", check_images=True)
     house.text.verdicts = [{"time": False}]
-    await house.studio.approve(
-        OWNER, ApproveRequest(session_id=session.session_id, approved_scenes=[0], upgrade=True)
-    )
+    await house.studio.approve(OWNER, ApproveRequest(session_id=session.session_id, approved_scenes=[0], upgrade=True))
 
     scene = (await house.ended(session.session_id)).scenes[0]
 
     assert [image.quality for image in scene.versions] == ["draft", "final", "final"]
     assert scene.approved_version == scene.current_version == 3
+
+
+async def test_a_stop_between_picture_and_check_checks_after_the_restart(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        session_id = await house.generate(num_scenes=1, check_images=True)
+        await house.until(session_id, lambda session: session.scenes[0].current is not None)
+        house.runner.begin_stop()
+        await house.idle()
+        text, painter = house.text, house.painter
+        assert not (await house.studio.store.get(session_id)).scenes[0].versions[0].checks
+    async with open_house(tmp_path, text=text, painter=painter) as house:
+        session = await house.ended(session_id)
+
+    image = session.scenes[0].versions[0]
+    assert session.scenes[0].status == "ready"
+    assert image.checks and image.cost_usd > 0
+    assert len(painter.sent) == 1
 
 
 async def test_a_stop_in_the_middle_of_a_repair_goes_on_and_keeps_what_it_cost(tmp_path: Path) -> None:

@@ -170,6 +170,13 @@ def test_up_to_its_paragraphs_a_text_is_cut_between_paragraphs_only(language: st
         assert all(segment.text.lstrip()[0].isdigit() and segment.text.endswith("\n\n") for segment in segments[:-1])
 
 
+def test_a_line_that_begins_with_a_mark_of_the_one_before_takes_no_scene_away() -> None:
+    text = "INT. MILL - DAYINT. MILL - DAY\n\u0301"
+
+    for n in range(1, max_scenes(text) + 1):
+        assert len(split_story(text, n)) == n
+
+
 def test_a_story_that_fits_is_one_part() -> None:
     assert parts_to_fit(LANTERN, 10_000) == [LANTERN]
 
