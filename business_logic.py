@@ -1766,7 +1766,7 @@ class Studio:
         if self.text is None or bible is None or scene.image_prompt is not None or session.status in UNFINISHED:
             return picture
         prompt = self.text.worst_cost(self._scene_question(session, scene, bible))
-        return None if picture is None or prompt is None else picture + prompt
+        return None if picture is None or prompt is None else round(picture + prompt, COST_DIGITS)
 
     def image_url(self, session: Session, image: ImageVersion) -> str:
         """A picture's address on this service, with its signature."""
