@@ -832,7 +832,7 @@ class StatusView(BaseModel):
     progress: Progress
     analysis: ScriptAnalysis
     story_bible: StoryBible | None
-    consistency: Consistency = Field(description="In force: `prompt` where the image model takes no reference pictures.")
+    consistency: Consistency = Field(description="In force: `prompt` where the image model takes no references.")
     anchors: list[AnchorView] = Field(description="Reference pictures, once the story bible is there.")
     scenes: list[SceneView]
     cost_usd: float

@@ -2024,7 +2024,7 @@ async def a_story_becomes_pictures(folder: Path) -> None:
 @promise(BUSINESS_LOGIC)
 async def the_whole_way_through_both_providers(folder: Path) -> None:
     async with providers() as web, house(folder, writer=web.writer, image_model=web.painter) as here:
-        session = await here.drawn(image_model="runware:400@2")
+        session = await here.drawn(image_model="runware:400@2", consistency="prompt")
 
         assert session.status == "completed"
         assert session.cost_usd == pytest.approx(4 * 0.0004 + 3 * 0.0008)

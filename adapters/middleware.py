@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
@@ -25,6 +25,7 @@ GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT"})  # callers may make up others
 EXPOSED = ("ETag", "Location", "Retry-After", "X-Request-ID")
 BODY_SECONDS = 15.0  # a body that takes longer is cut off
+UPLOAD_SECONDS = 120.0  # so is a file that takes longer, or is silent for `BODY_SECONDS`
 
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 PAGE_POLICY = (
@@ -194,22 +195,36 @@ def _security(path: str) -> RawHeaders:
 
 
 class BodyLimit:
-    """Refuses a body that is too large (413) or too slow (408), counted as it arrives."""
+    """Refuses a body that is too large (413) or too slow (408), counted as it arrives.
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, seconds: float = BODY_SECONDS) -> None:
+    `uploads` are the addresses (regular expressions) that take files by POST or PUT, with the bytes each may have; a
+    file may take `UPLOAD_SECONDS`.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int,
+        seconds: float = BODY_SECONDS,
+        uploads: Mapping[str, int] | None = None,
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._seconds = seconds
+        self._uploads = {re.compile(path): most for path, most in (uploads or {}).items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
+        upload_bytes = self._upload_bytes(scope)
+        max_bytes = self._max_bytes if upload_bytes is None else upload_bytes
         declared = Headers(scope=scope).get("content-length", "")
-        too_large = declared.isdecimal() and (len(declared) > 15 or int(declared) > self._max_bytes)
+        too_large = declared.isdecimal() and (len(declared) > 15 or int(declared) > max_bytes)
         received = 0
         whole = False
-        deadline = time.monotonic() + self._seconds
+        deadline = time.monotonic() + (self._seconds if upload_bytes is None else UPLOAD_SECONDS)
 
         async def limited() -> Message:
             nonlocal received, whole
@@ -218,17 +233,24 @@ class BodyLimit:
             if whole:
                 return await receive()
             try:
-                async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                async with asyncio.timeout(min(self._seconds, max(0.0, deadline - time.monotonic()))):
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(408) from None
             received += len(message.get("body", b""))
             whole = not message.get("more_body", False)
-            if received > self._max_bytes:
+            if received > max_bytes:
                 raise HTTPException(413)
             return message
 
         await self._app(scope, limited, send)
+
+    def _upload_bytes(self, scope: Scope) -> int | None:
+        """What a file sent there may have, None where none is taken."""
+        if scope["method"] not in ("POST", "PUT"):
+            return None
+        path = scope.get("path", "")
+        return next((most for address, most in self._uploads.items() if address.fullmatch(path)), None)
 
 
 def _request_id(scope: Scope) -> str:
