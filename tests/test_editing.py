@@ -439,6 +439,15 @@ async def test_another_coat_marks_only_the_scenes_its_wearer_is_in(either: House
     assert not any(stale(either.studio.view(session)))
 
 
+async def test_prompts_name_who_is_in_the_scene_and_always_with_the_same_words(either: House) -> None:
+    session = await drawn(either)
+    assert session.story_bible is not None
+
+    for person in session.story_bible.characters:
+        described = [f"{person.name}: {person.appearance}." in (scene.image_prompt or "") for scene in session.scenes]
+        assert described == [person.name in session.text_of(scene) for scene in session.scenes]
+
+
 async def test_the_old_coat_back_is_nothing_stale_and_nothing_paid(either: House) -> None:
     session = await drawn(either)
     assert session.story_bible is not None
