@@ -1321,6 +1321,18 @@ async def test_a_check_sends_the_words_and_a_small_jpeg(house: House) -> None:
     assert all(item["properties"]["ok"] == {"type": "boolean"} for item in asked.schema["properties"].values())
 
 
+async def test_the_check_model_looks_and_the_text_model_writes(house: House) -> None:
+    studio = dataclasses.replace(house.studio, limits=dataclasses.replace(house.studio.limits, check_model="eyes"))
+    request = GenerateRequest(story_text=story(1), num_scenes=1, check_images=True)
+    await house.ended((await studio.generate(OWNER, request)).session_id)
+
+    assert {(question.schema_name, question.model) for question in house.text.asked} == {
+        ("story_bible", "words"),
+        ("scene", "words"),
+        ("picture_check", "eyes"),
+    }
+
+
 async def test_a_failed_check_is_mended_once_with_what_was_missing_in_the_prompt(house: House) -> None:
     house.text.verdicts = [{"time": False}]
     session = await house.drawn(num_scenes=1, check_images=True)
