@@ -319,15 +319,10 @@ class Unit:
         """How the ids of all its charges begin."""
         step = f":{self.step}" if self.step else ""
         if self.anchor is not None:
-            return f"{self.anchor_charges}{self.version}"
+            return f"{self.session_id}:anchor:{quote(self.anchor, safe='')}:{self.version}"
         if self.scene_id is None:
             return f"{self.session_id}:bible{step}"
         return f"{self.session_id}:{self.scene_id}:{self.version}{':softer' if self.softened else ''}{step}"
-
-    @property
-    def anchor_charges(self) -> str:
-        """How the ids of all charges for that reference picture begin, whatever its version."""
-        return f"{self.session_id}:anchor:{quote(self.anchor or '', safe='')}:"
 
     @property
     def picture_charges(self) -> str:
@@ -1113,9 +1108,6 @@ class Studio:
         except (ProviderError, BudgetReached, PriceUnknown, StorageUnavailable) as error:
             await self.store.change(session_id, partial(fail_anchor, name=name, problem=error.as_problem()))
             log.warning("reference picture failed", extra={"session_id": session_id, "code": error.code})
-        finally:
-            for charge_id in self.ledger.open_of(f"{Unit(session_id, anchor=name).anchor_charges}"):
-                self.ledger.release(charge_id)
 
     async def _draw_anchor(self, session_id: str, name: str) -> None:
         session = await self.still_wanted(session_id)

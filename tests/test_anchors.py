@@ -41,6 +41,8 @@ from models import (
     NotReady,
     ProviderUnavailable,
     ReferenceLost,
+    RegenerateRequest,
+    SceneEdit,
     Session,
     SessionNotFound,
     StoryBible,
@@ -82,13 +84,15 @@ class Portraitist(FakePainter):
         super().__init__(world)
         self.takes = 4
         self.portrait_worst = 0.005
+        self.reference_worst = 0.0
         self.media: dict[str, bytes] = {}
         self.uploads = 0
         self.lost: set[str] = set()
 
     def worst_cost(self, request: ImageRequest) -> float | None:
         portrait = request.prompt.startswith("Character portrait")
-        return self.portrait_worst if portrait else super().worst_cost(request)
+        worst = self.portrait_worst if portrait else super().worst_cost(request)
+        return None if worst is None else worst + self.reference_worst * len(request.references)
 
     def references(self, model: str) -> int:
         return self.takes
@@ -152,6 +156,7 @@ async def test_each_scene_is_drawn_after_who_is_in_it_and_nobody_else(house: Hou
 
     assert session.status == "completed"
     assert names_sent(session, painter) == [["Mira"], ["Tomas"], ["Mira", "Tomas"], []]
+    assert [anchor.wanted_version for anchor in session.anchors or ()] == [2, 2]
     assert [list(view.references) for view in house.studio.view(session).scenes] == names_sent(session, painter)
     for request in painter.scenes():
         for reference in request.references:
@@ -291,6 +296,15 @@ async def test_when_the_money_ends_at_an_anchor_its_scenes_are_not_sent(house: H
     assert names_sent(session, painter)[2] == ["Mira", "Tomas"]
 
 
+async def test_no_prompt_is_paid_whose_picture_with_references_is_too_dear(house: House, painter: Portraitist) -> None:
+    painter.reference_worst = 1.0
+
+    session = await told(house, max_cost_usd=0.5)
+
+    assert {scene.error.code for scene in session.scenes if scene.error} == {"budget_reached"}
+    assert not any(question.startswith("scene ") for question in house.text.paid)
+
+
 async def test_the_estimate_counts_anchors_and_is_never_exceeded(house: House) -> None:
     body = AnalyzeRequest(story_text=TALE, num_scenes=4)
     plain = AnalyzeRequest(story_text=TALE, num_scenes=4, consistency="prompt")
@@ -321,6 +335,19 @@ async def test_a_reference_the_provider_has_lost_is_uploaded_again_once(house: H
     assert session.status == "completed"
     assert stale(house, session) == []
     assert painter.uploads == 2 + 1 + 2  # Mira's new picture, and both once more: nobody says which was lost
+
+
+async def test_what_two_scenes_lose_at_once_is_uploaded_again_once(house: House, painter: Portraitist) -> None:
+    session = await told(house)
+    painter.lost = set(painter.media)
+    for number in (0, 2):
+        again = RegenerateRequest(session_id=session.session_id, scene_number=number)
+        await house.studio.regenerate(OWNER, again)
+
+    session = await house.ended(session.session_id)
+
+    assert [scene.status for scene in session.scenes] == ["ready"] * 4
+    assert painter.uploads == 2 + 2
 
 
 async def test_a_provider_that_loses_every_reference_fails_the_scene(house: House, painter: Portraitist) -> None:
@@ -525,6 +552,53 @@ async def test_a_bible_that_changes_while_a_portrait_is_drawn_makes_it_stale(
     view = house.studio.view(await house.ended(session_id))
 
     assert [anchor.stale for anchor in view.anchors] == [True, False]
+
+
+async def test_a_stale_portrait_is_drawn_also_where_its_scenes_have_words_of_their_own(
+    house: House, painter: Portraitist
+) -> None:
+    session = await told(house)
+    for number in (0, 2):
+        words = SceneEdit(image_prompt=f"Mira by the water, {number}")
+        await house.studio.edit_scene(OWNER, session.session_id, number, words)
+    await house.studio.continue_(OWNER, ContinueRequest(session_id=session.session_id))
+    session = await house.ended(session.session_id)
+    green = BibleEdit(characters=[CharacterEdit(name="Mira", appearance="a girl of nine, green coat")])
+    await house.studio.edit_bible(OWNER, session.session_id, green)
+    assert stale(house, session) == []
+
+    await house.studio.continue_(OWNER, ContinueRequest(session_id=session.session_id))
+    session = await house.ended(session.session_id)
+
+    assert "green coat" in painter.portraits()[-1].prompt
+    assert stale(house, session) == [0, 2]
+
+
+async def test_nobody_draws_a_character_taken_out_before_the_pictures(house: House, painter: Portraitist) -> None:
+    session = await told(house, stop_at="prompts")
+    without = BibleEdit(characters=[CharacterEdit(name="Mira", remove=True)])
+
+    await house.studio.edit_bible(OWNER, session.session_id, without)
+    await house.studio.continue_(OWNER, ContinueRequest(session_id=session.session_id))
+    session = await house.ended(session.session_id)
+
+    assert session.status == "completed"
+    assert len(painter.portraits()) == 1
+
+
+async def test_a_cancelled_redraw_of_a_portrait_comes_to_rest(house: House, painter: Portraitist) -> None:
+    session = await told(house)
+    painter.slots = asyncio.Semaphore(0)
+    await house.studio.redraw_anchor(OWNER, session.session_id, "Mira", AnchorRedraw())
+    await house.until(session.session_id, lambda now: now.anchor("Mira").status == "drawing")
+
+    await house.studio.cancel(OWNER, session.session_id)
+    painter.slots.release()
+    session = await house.ended(session.session_id)
+
+    mira = session.anchor("Mira")
+    assert (mira.status, mira.asked, mira.picture is not None) == ("pending", False, True)
+    assert len(painter.portraits()) == 2
 
 
 async def test_of_a_character_taken_out_of_the_bible_nothing_more_is_drawn(house: House, painter: Portraitist) -> None:
