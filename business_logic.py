@@ -9,29 +9,50 @@ import hashlib
 import hmac
 import json
 import logging
+import operator
+import re
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, TypeVar
+from urllib.parse import quote
 from uuid import uuid4
 
 import utils
 from ai_services import (
+    MAX_BIBLE_CHARACTERS,
+    MAX_BIBLE_PLACES,
+    MAX_RUNWARE_PROMPT,
     WORST_PICTURE,
     ImageModel,
     Observe,
     Provider,
     SceneText,
+    TakesReferences,
     TextModel,
     bible_request,
+    bible_requests,
+    check_questions,
+    check_request,
+    compose_scene,
+    merge_bibles,
+    merge_request,
+    name_references,
+    portrait_prompt,
+    prepare_reference,
+    present_figures,
     read_bible,
+    read_check,
     read_scene,
+    repair_prompt,
     scene_request,
+    shrink_picture,
+    widest_bible,
 )
 from models import (
     ENDED,
@@ -40,10 +61,20 @@ from models import (
     Accepted,
     AnalyzeRequest,
     AnalyzeView,
+    Anchor,
+    AnchorEdit,
+    AnchorPicture,
+    AnchorRedraw,
+    AnchorView,
     ApproveRequest,
     ApproveView,
     BadImage,
+    BibleCharacter,
+    BibleEdit,
+    BiblePlace,
     BudgetReached,
+    CharacterEdit,
+    Consistency,
     ContentBlocked,
     ContinueRequest,
     CostEstimate,
@@ -57,6 +88,7 @@ from models import (
     GenerateRequest,
     GenerationSettings,
     HealthView,
+    ImageNotFound,
     ImageRequest,
     ImageVersion,
     InvalidRequest,
@@ -64,6 +96,8 @@ from models import (
     MoneySpent,
     NothingReady,
     NotReady,
+    PictureCheck,
+    PlaceEdit,
     PriceUnknown,
     Problem,
     Progress,
@@ -71,15 +105,19 @@ from models import (
     ProjectNotFound,
     ProjectPage,
     ProjectView,
+    PromptParts,
     PromptSource,
     ProviderError,
     ProviderRefused,
+    Reference,
+    ReferenceLost,
     RegenerateRequest,
     Scene,
     SceneDetail,
     SceneEdit,
     SceneEnded,
     SceneFacts,
+    SceneNotFound,
     ScenePreview,
     SceneStatus,
     SceneView,
@@ -97,17 +135,24 @@ from models import (
     UploadView,
     VersionMismatch,
     VersionView,
+    WrittenField,
 )
 from session_manager import Answer, Charge, DrawingRecord, IdempotencyKey, Journal, Ledger, SessionStore
 from utils import (
     ProjectFiles,
+    SceneReading,
     StoryReading,
     derive_seed,
     fingerprint,
     gather_bounded,
+    is_cut,
+    is_named,
     is_session_id,
+    nearest_cut,
     new_scene_id,
     new_session_id,
+    parts_to_fit,
+    read_borders,
     read_story,
     session_in_log,
     stream_zip,
@@ -117,19 +162,25 @@ from utils import (
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Entry = TypeVar("Entry", BibleCharacter, BiblePlace)
 
 DRAFT_PREFIX = "draft:"
 INLINE_STORY_CHARS = 2_000  # about 5 ms of reading on the loop
 THREAD_STORY_CHARS = 30_000  # above this a thread would hold the GIL for too long: a worker process reads
+MAX_UTF8_BYTES = 4  # of a character
 STATUS_PAGES = 256  # rendered answers kept, one a session
 MAX_WAIT_SECONDS = 60.0
 MONEY_WAIT_SECONDS = 0.5  # how often a scene that waits for money looks again, when its session has not changed
 STOP_CHECK_SECONDS = 0.5  # how soon whoever waits for a change hears that the service is being stopped
 PAGE_LIMIT = 100
 BIBLE_ALLOWANCE_CHARS = 8_000  # the most a bible adds to a scene's question, for the estimate made before there is one
+REFERENCES_ALLOWANCE_CHARS = 400  # of a prompt, for the words that say whom its reference pictures show
 ANSWERS_KEPT = timedelta(days=90)  # since it was last taken; a picture's file goes earlier when no session shows it
 OFFLINE_TEXT = "offline rules"  # who writes when there is no text model
 PROJECT_FILE_VERSION = 1
+MAX_ANCHORS = 3  # more figures in one picture are mixed up whatever one sends
+RECURS_IN = 2  # scenes: whoever is seen once has nobody to look like
+WRITABLE: tuple[WrittenField, ...] = ("title", "description")
 COST_DIGITS = 9  # of a dollar: a prompt costs some 0.0001
 BUSY: frozenset[SceneStatus] = frozenset({"prompting", "drawing"})
 DONE: frozenset[SceneStatus] = frozenset({"ready", "failed"})
@@ -194,6 +245,7 @@ class Limits:
     retry_attempts: int
     session_cleanup_hours: float
     daily_budget_usd: float | None
+    check_model: str | None = None  # None: the text model looks at the pictures too
 
 
 class Flights:
@@ -266,19 +318,25 @@ class Halted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What money is reserved for at once: a story's bible, or a scene's prompt with the picture that follows it."""
+    """What money is reserved for at once: a story's bible, a scene's prompt with the picture that follows it, or a
+    character's reference picture."""
 
     session_id: str
     scene_id: str | None = None
     version: int = 0
     softened: bool = False
+    step: str = ""  # a part of the bible, or the check of a picture: paid by itself
+    anchor: str | None = None
 
     @property
     def charges(self) -> str:
         """How the ids of all its charges begin."""
+        step = f":{self.step}" if self.step else ""
+        if self.anchor is not None:
+            return f"{self.session_id}:anchor:{quote(self.anchor, safe='')}:{self.version}"
         if self.scene_id is None:
-            return f"{self.session_id}:bible"
-        return f"{self.session_id}:{self.scene_id}:{self.version}{':softer' if self.softened else ''}"
+            return f"{self.session_id}:bible{step}"
+        return f"{self.session_id}:{self.scene_id}:{self.version}{':softer' if self.softened else ''}{step}"
 
     @property
     def picture_charges(self) -> str:
@@ -292,6 +350,18 @@ class PicturePrice:
 
     model: str
     worst_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found in a picture; `unchecked` says why nobody looked."""
+
+    checks: tuple[PictureCheck, ...] = ()
+    unchecked: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        return any(not check.ok for check in self.checks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,12 +412,13 @@ class Studio:
             ScenePreview(start=s.start, end=s.end, excerpt=request.story_text[s.start : s.end][:EXCERPT_CHARS])
             for s in reading.scenes
         ]
+        parts = await self._parts(request.story_text, settings)
         return AnalyzeView(
             analysis=reading.analysis,
             recommended_scenes=reading.analysis.recommended_scenes,
             num_scenes=len(reading.scenes),
             scenes=previews,
-            estimate=self._estimate(request.story_text, reading, settings),
+            estimate=self._estimate(request.story_text, parts, reading, settings),
         )
 
     async def _read(self, request: AnalyzeRequest) -> StoryReading:
@@ -377,6 +448,13 @@ class Studio:
             return await asyncio.to_thread(function, *arguments)
         return await self.pool.run(function, *arguments)
 
+    async def _parts(self, story: str, settings: GenerationSettings) -> list[str]:
+        """The story as the text model can read it: whole, or in parts that fit its context."""
+        most = self.text.story_bytes(settings.text_model) if self.text is not None else MAX_UTF8_BYTES * len(story)
+        if MAX_UTF8_BYTES * len(story) <= most:
+            return [story]
+        return await self._apart(len(story), parts_to_fit, story, most)
+
     def _settings(self, request: AnalyzeRequest) -> GenerationSettings:
         """The request with every default filled in; raises `UnknownModel`."""
         return GenerationSettings(
@@ -391,6 +469,7 @@ class Studio:
             quality=request.quality,
             consistency=request.consistency,
             check_images=request.check_images,
+            check_model=self.limits.check_model,
             stop_at=request.stop_at,
         )
 
@@ -411,33 +490,66 @@ class Studio:
                     return model
         raise UnknownModel(f"That {kind} model is not one of those that GET /models lists as available.")
 
-    def _estimate(self, story: str, reading: StoryReading, settings: GenerationSettings) -> CostEstimate:
-        """Least: each picture once, at its list price. Worst: every try of every call is billed, and every scene is
-        softened once."""
-        scenes = len(reading.scenes)
-        picture = self._painter(model_for(settings)).worst_cost(self._blank_request(settings))
-        text = self._worst_text(story, reading, settings)
+    def _estimate(
+        self, story: str, parts: list[str], reading: StoryReading, settings: GenerationSettings
+    ) -> CostEstimate:
+        """Least: each picture once. Worst: every try of every call is billed, every scene is softened once, every
+        picture that is to be checked is mended once, and everybody with a reference picture is in every scene."""
+        scenes, anchors = len(reading.scenes), self._most_anchors(settings, len(reading.scenes))
+        picture = self._price(settings, references=anchors)
+        portrait = self._portrait_price(settings) if anchors else 0.0
+        text = self._worst_text(story, parts, reading, settings)
         tries = self.limits.retry_attempts
-        worst = None if picture is None or text is None else tries * (text + 2 * scenes * picture)
+        pictures = 2 * scenes + (scenes if self._why_unchecked(settings, model_for(settings)) is None else 0)
+        unknown = picture is None or portrait is None or text is None
+        worst = None if unknown else tries * ((text or 0) + pictures * (picture or 0) + anchors * (portrait or 0))
+        least = self._least_pictures(reading, settings, anchors)
         return CostEstimate(
-            least_usd=None if picture is None else round(scenes * picture / WORST_PICTURE, 6),
+            least_usd=None if least is None else round(least / WORST_PICTURE, 6),
             worst_usd=None if worst is None else round(worst, 6),
             text_model=settings.text_model if self.text is not None else OFFLINE_TEXT,
             image_model=model_for(settings),
         )
 
-    def _worst_text(self, story: str, reading: StoryReading, settings: GenerationSettings) -> float | None:
-        """What one try of every text call can cost: the bible, and a prompt and a softer one for each scene."""
+    def _most_anchors(self, settings: GenerationSettings, scenes: int) -> int:
+        """How many reference pictures a story of that many scenes may get."""
+        if scenes < RECURS_IN or self._consistency(settings) == "prompt":
+            return 0
+        return min(MAX_ANCHORS, self._references_taken(model_for(settings)))
+
+    def _price(self, settings: GenerationSettings, *, references: int) -> float | None:
+        request = self._blank_request(settings, references=references)
+        return self._painter(request.model).worst_cost(request)
+
+    def _portrait_price(self, settings: GenerationSettings) -> float | None:
+        """The most a reference picture can cost: square, and drawn after nobody."""
+        return self._price(settings.model_copy(update={"aspect_ratio": "1:1"}), references=0)
+
+    def _least_pictures(self, reading: StoryReading, settings: GenerationSettings, most: int) -> float | None:
+        """Each picture once, with the reference pictures of whoever the rules find in two scenes or more."""
+        found = Counter(name for scene in reading.scenes for name in set(scene.facts.characters))
+        recurring = {name for name, count in found.most_common(most) if count >= RECURS_IN}
+        present = [len(recurring.intersection(scene.facts.characters)) for scene in reading.scenes]
+        prices = [self._price(settings, references=references) for references in present]
+        prices += [self._portrait_price(settings)] * len(recurring)
+        return None if None in prices else sum(price for price in prices if price is not None)
+
+    def _worst_text(
+        self, story: str, parts: list[str], reading: StoryReading, settings: GenerationSettings
+    ) -> float | None:
+        """What one try of every text call can cost: the bible, a prompt and a softer one for each scene, two checks."""
         if self.text is None:
             return 0.0
         bible = StoryBible(title="x", style="x" * BIBLE_ALLOWANCE_CHARS)
-        questions = [bible_request(story, reading.analysis, settings, seed=settings.seed)]
-        for number, scene in enumerate(reading.scenes):
+        questions = bible_requests(parts, reading.analysis, settings, seed=settings.seed)
+        if len(parts) > 1:
+            questions.append(merge_request(widest_bible(), settings, seed=settings.seed))
+        for scene in reading.scenes:
             words = story[scene.start : scene.end]
-            question = scene_request(
-                bible, words, number, len(reading.scenes), scene.facts, settings, self.limits.max_prompt_chars, seed=0
-            )
+            question = scene_request(bible, words, scene.facts, settings, self.limits.max_prompt_chars, seed=0)
             questions += [question, question]
+            if self._why_unchecked(settings, model_for(settings)) is None:
+                questions += 2 * [widest_check(settings)]
         costs = [self.text.worst_cost(question) for question in questions]
         return None if None in costs else sum(cost for cost in costs if cost is not None)
 
@@ -469,6 +581,8 @@ class Studio:
         costs = [self._painter(model_for(session.settings)).worst_cost(self._blank_request(session.settings))]
         if self.text is not None:
             costs.append(self.text.worst_cost(bible_question(session)))
+            if self._why_unchecked(session.settings, model_for(session.settings)) is None:
+                costs.append(self.text.worst_cost(widest_check(session.settings)))
         if None in costs:
             raise PriceUnknown
 
@@ -482,17 +596,7 @@ class Studio:
         now = self.clock()
         story = request.story_text
         scenes = tuple(
-            Scene(
-                scene_id=new_scene_id(),
-                scene_number=number,
-                start=part.start,
-                end=part.end,
-                excerpt=story[part.start : part.end].strip()[:EXCERPT_CHARS],
-                title=part.title,
-                facts=part.facts,
-                seed=derive_seed(settings.seed, number),
-                quality=settings.quality,
-            )
+            new_scene(story, part, settings, scene_id=new_scene_id(), number=number)
             for number, part in enumerate(reading.scenes)
         )
         return Session(
@@ -507,6 +611,7 @@ class Studio:
             updated_at=now,
             max_cost_usd=request.max_cost_usd,
             offline=self.text is None or is_draft(model_for(settings)),
+            consistency=self._consistency(settings),
         )
 
     # -- running a session: every step looks first whether its result is there
@@ -517,8 +622,9 @@ class Studio:
         try:
             session = await self.store.change(session_id, begin)
             at_work = session.status in UNFINISHED
-            if any(has_work(session, scene) for scene in session.scenes):
+            if has_any_work(session):
                 await self.plan(session_id)
+                await self._choose_anchors(session_id)
                 await self._render_all(session_id)
             session = await self._finish(session_id)
         except SessionNotFound:
@@ -547,13 +653,40 @@ class Studio:
 
     async def _write_bible(self, session: Session) -> StoryBible:
         if self.text is not None:
-            read = partial(read_bible, fallback_title=session.title)
-            try:
-                return await self._ask(session, bible_question(session), read, Unit(session.session_id))
-            except ProviderError as error:
-                log.warning("bible by rule", extra={"session_id": session.session_id, "reason": error.code})
+            parts = await self._parts(session.story_text, session.settings)
+            bibles = await self._read_parts(session, parts)
+            if len(bibles) > 1:
+                return await self._merge(session, merge_bibles(bibles))
+            if bibles:
+                return bibles[0]
         facts = [scene.facts for scene in session.scenes]
         return self.rules.bible(session.title, session.story_text, session.analysis, facts, session.settings)
+
+    async def _read_parts(self, session: Session, parts: list[str]) -> list[StoryBible]:
+        """The bible of each part that the model could read, in their order; all parts are asked about at once."""
+        questions = bible_requests(parts, session.analysis, session.settings, seed=session.settings.seed)
+        steps = [f"part{number}" if len(parts) > 1 else "" for number in range(len(parts))]
+        jobs = [partial(self._read_part, session, *pair) for pair in zip(questions, steps, strict=True)]
+        return [bible for bible in await gather_bounded(len(jobs), jobs) if bible is not None]
+
+    async def _read_part(self, session: Session, question: TextRequest, step: str) -> StoryBible | None:
+        """One part's bible, None when the model gave none: the others, or the rules, have to do."""
+        read = partial(read_bible, fallback_title=session.title)
+        try:
+            return await self._ask(session, question, read, Unit(session.session_id, step=step))
+        except ProviderError as error:
+            log.warning("part not read", extra={"session_id": session.session_id, "reason": error.code})
+            return None
+
+    async def _merge(self, session: Session, merged: StoryBible) -> StoryBible:
+        """One bible of those of the parts: by the model, else as the rules merged it."""
+        question = merge_request(merged, session.settings, seed=session.settings.seed)
+        read = partial(read_bible, fallback_title=merged.title)
+        try:
+            return await self._ask(session, question, read, Unit(session.session_id, step="merge"))
+        except ProviderError as error:
+            log.warning("bible merged by rule", extra={"session_id": session.session_id, "reason": error.code})
+            return shortened(merged)
 
     async def _render_all(self, session_id: str) -> None:
         """Every scene at once, each on its own way, until none has work left."""
@@ -561,17 +694,19 @@ class Studio:
             session = await self.store.get(session_id)
             if self._halted(session) or session.story_bible is None:
                 return
+            anchors = [partial(self.draw_anchor, session_id, anchor.name) for anchor in anchors_to_draw(session)]
             waiting = [scene.scene_id for scene in session.scenes if has_work(session, scene)]
-            if not waiting:
+            jobs = [*anchors, *(partial(self.render, session_id, scene_id) for scene_id in waiting)]
+            if not jobs:
                 return
-            await gather_bounded(len(waiting), [partial(self.render, session_id, scene_id) for scene_id in waiting])
+            await gather_bounded(len(jobs), jobs)
 
     async def render(self, session_id: str, scene_id: str) -> None:
         """Take one scene as far as it goes: prompt, picture, ready; what fails is a value on the scene."""
         began = time.monotonic()
         try:
             reused = await self._render(session_id, scene_id)
-        except Halted:
+        except (Halted, SceneNotFound):  # not wanted any more, or merged into another before its turn
             return
         except (ProviderError, BudgetReached, PriceUnknown, StorageUnavailable) as error:
             problem = error.as_problem()
@@ -590,10 +725,20 @@ class Studio:
             session = await self.store.change_scene(session_id, scene_id, partial(to_status, status="prompting"))
             await self._write_prompt(session, session.scene(scene_id))
             session = await self.still_wanted(session_id, scene_id)
+        session = await self._with_anchors(session, session.scene(scene_id))
+        reused = False
+        if session.scene(scene_id).repair_of is None:
+            reused = await self._draw_once_softened(session, session.scene(scene_id))
+            session = await self._judge(session_id, scene_id)
+        if session.scene(scene_id).repair_of is not None:
+            await self._repair(session_id, scene_id)
+        return reused
+
+    async def _draw_once_softened(self, session: Session, scene: Scene) -> bool:
         try:
-            return await self._draw(session, session.scene(scene_id))
+            return await self._draw(session, scene)
         except ContentBlocked as blocked:
-            return await self._draw_softened(session_id, scene_id, blocked)
+            return await self._draw_softened(session.session_id, scene.scene_id, blocked)
 
     async def still_wanted(self, session_id: str, scene_id: str | None = None) -> Session:
         """The session as it is now; raises `Halted` when nothing more may be sent for it, or for that scene of it."""
@@ -622,7 +767,7 @@ class Studio:
 
     async def _write_prompt(self, session: Session, scene: Scene) -> None:
         words, source = await self._scene_text(session, scene)
-        put = partial(put_text, words=words, source=source, before=scene)
+        put = partial(put_text, words=words, source=source)
         await self.store.change_scene(session.session_id, scene.scene_id, put)
         if source == "offline" and not session.offline:
             await self.store.change(session.session_id, mark_offline)
@@ -656,7 +801,7 @@ class Studio:
         no prompt is paid for in vain. An answer that cannot be read is not kept."""
         if self.text is None:
             raise ProviderRefused("There is no text model.")
-        key = fingerprint(dataclasses.asdict(question))
+        key = question_key(question)
         async with self.flights(session.owner, key):
             kept = await self.store.find_answer(session.owner, key)
             if kept is not None:
@@ -679,7 +824,7 @@ class Studio:
         """The price of the scene's picture, None where it costs nothing or none is wanted."""
         if not goes_to_picture(session, scene):
             return None
-        request = self._blank_request(session.settings, scene.quality)
+        request = self._blank_request(session.settings, scene.quality, references=len(session.anchors or ()))
         worst = self._painter(request.model).worst_cost(request)
         return None if worst == 0 else PicturePrice(request.model, worst)
 
@@ -707,15 +852,28 @@ class Studio:
             session.session_id, scene.scene_id, partial(to_status, status="drawing")
         )
         scene = session.scene(scene.scene_id)
+        if scene.image_prompt is None:  # its borders were moved a moment ago: the run comes again
+            raise Halted
         request = self.image_request(session, scene)
         key = content_key(request)
+        if await self._show_again(session, scene, key):
+            return True
         async with self.flights(session.owner, key):
             kept = await self._kept_picture(session.owner, key)
             if kept is None:
                 session = await self.still_wanted(session.session_id, scene.scene_id)
-                kept = await self._make_picture(session, scene, request, key)
+                kept = await self._make_picture(session, unit_of(session, scene), request, key)
         await self._show(session, scene, request, key, kept)
         return kept.reused
+
+    async def _show_again(self, session: Session, scene: Scene, key: str) -> bool:
+        """Show the version of the scene that is this very picture, where there is one and nobody asked for another."""
+        shown = next((version for version in scene.versions if version.content_key == key), None)
+        if shown is None or scene.asked:
+            return False
+        put = partial(put_shown, number=shown.version, to_check=session.settings.check_images)
+        await self.store.change_scene(session.session_id, scene.scene_id, put)
+        return True
 
     async def _draw_softened(self, session_id: str, scene_id: str, blocked: ContentBlocked) -> bool:
         """Once, a softer prompt: never the same one again. Raises `blocked` when that is all we have."""
@@ -723,13 +881,14 @@ class Studio:
         scene = session.scene(scene_id)
         if scene.prompt_source == "softened":
             raise blocked
-        softer = await self._softer_prompt(session, scene)
+        softer, parts = await self._softer_prompt(session, scene)
         if softer == scene.image_prompt:
             raise blocked
-        session = await self.store.change_scene(session_id, scene_id, partial(put_softened, prompt=softer))
+        put = partial(put_softened, prompt=softer, parts=parts)
+        session = await self.store.change_scene(session_id, scene_id, put)
         return await self._draw(session, session.scene(scene_id))
 
-    async def _softer_prompt(self, session: Session, scene: Scene) -> str:
+    async def _softer_prompt(self, session: Session, scene: Scene) -> tuple[str, PromptParts | None]:
         """Another moment of the scene by the model; of a prompt that a person wrote, only the words are changed."""
         bible = session.story_bible
         if self.text is not None and bible is not None and scene.prompt_source != "edited":
@@ -737,13 +896,78 @@ class Studio:
             unit = dataclasses.replace(unit_of(session, scene), softened=True)
             picture = self._picture_cost(session, scene)
             try:
-                return (await self._ask(session, question, self._reader(bible), unit, picture)).image_prompt
+                words = await self._ask(session, question, self._reader(bible), unit, picture)
+                return words.image_prompt, words.parts
             except (ProviderError, BudgetReached) as error:
                 log.warning("softened by rule", extra={"session_id": session.session_id, "reason": error.code})
             except Halted:  # cancelled: what a later run sends must be another prompt, so the rules have to do
                 if self.runner.stopping:
                     raise
-        return self.rules.soften(scene.image_prompt or "")
+        return self.rules.soften(scene.image_prompt or ""), scene.parts
+
+    # -- checking a picture
+
+    async def _judge(self, session_id: str, scene_id: str) -> Session:
+        """Look at the picture that was drawn, where that is wanted: the scene is ready, or waits to be mended once."""
+        session = await self.store.get(session_id)
+        scene = session.scene(scene_id)
+        if scene.status != "drawing" or scene.current is None:
+            return session
+        verdict = await self._look(session, scene, scene.current)
+        most = self.limits.max_prompt_chars
+        return await self.store.change_scene(
+            session_id, scene_id, partial(put_verdict, verdict=verdict, max_prompt_chars=most)
+        )
+
+    async def _look(self, session: Session, scene: Scene, image: ImageVersion) -> Verdict:
+        """What the check model sees; a check that cannot be made is said, and never sinks the scene."""
+        reason = self._why_unchecked(session.settings, image.model)
+        if reason is not None or self.text is None:
+            return Verdict(unchecked=reason)
+        bible = session.story_bible or StoryBible(title=session.title, style="")
+        questions = check_questions(bible, scene.facts)
+        unit = dataclasses.replace(unit_of(session, scene), step="check")
+        try:
+            path = await asyncio.to_thread(self.files.picture, session.session_id, image.file)
+            picture = await asyncio.to_thread(shrunk_file, path)
+            model = check_model_of(session.settings)
+            question = check_request(
+                model, image.prompt or scene.description, questions, picture, seed=session.settings.seed
+            )
+            return Verdict(await self._ask(session, question, partial(read_check, questions=questions), unit))
+        except (ProviderError, BudgetReached, PriceUnknown, ImageNotFound) as error:
+            log.warning("picture not checked", extra={"session_id": session.session_id, "reason": error.code})
+            return Verdict(unchecked=f"Not checked: {error}")
+        except Halted:
+            if self.runner.stopping:
+                raise
+            return Verdict(unchecked="Not checked: the session was cancelled.")
+
+    def _why_unchecked(self, settings: GenerationSettings, image_model: str) -> str | None:
+        """Why pictures of that model are not checked, None when they are; empty when nobody asked for it."""
+        if not settings.check_images:
+            return ""
+        if is_draft(image_model):
+            return "Not checked: it is an offline draft."
+        if self.text is None:
+            return "Not checked: there is no text model."
+        if not self.text.sees(check_model_of(settings)):
+            return "Not checked: the check model takes no pictures."
+        return None
+
+    async def _repair(self, session_id: str, scene_id: str) -> None:
+        """Draw once more with what was wrong in the prompt; whatever goes wrong with that, the first picture stays."""
+        try:
+            session = await self.still_wanted(session_id, scene_id)
+            await self._draw(session, session.scene(scene_id))
+            await self._judge(session_id, scene_id)
+        except (ProviderError, BudgetReached, PriceUnknown) as error:
+            log.warning("picture not mended", extra={"session_id": session_id, "reason": error.code})
+            await self.store.change_scene(session_id, scene_id, give_up_repair)
+        except Halted:
+            if self.runner.stopping:
+                raise
+            await self.store.change_scene(session_id, scene_id, give_up_repair)
 
     def _scene_question(
         self, session: Session, scene: Scene, bible: StoryBible, *, softened: bool = False
@@ -751,12 +975,10 @@ class Studio:
         return scene_request(
             bible,
             session.text_of(scene),
-            scene.scene_number,
-            len(session.scenes),
             scene.facts,
             session.settings,
             self.limits.max_prompt_chars,
-            seed=scene.seed,
+            seed=session.settings.seed,
             softened=softened,
         )
 
@@ -770,16 +992,16 @@ class Studio:
         self.journal.save_answer(answer, self.clock())  # taken again: it stays
         return dataclasses.replace(kept, cost_usd=0.0, reused=True)
 
-    async def _make_picture(self, session: Session, scene: Scene, request: ImageRequest, key: str) -> KeptPicture:
+    async def _make_picture(self, session: Session, unit: Unit, request: ImageRequest, key: str) -> KeptPicture:
         painter = self._painter(request.model)
         record = await self.store.find_drawing(session.owner, key)
-        task = PictureTask(self, session, unit_of(session, scene), key, request.model, record)
+        task = PictureTask(self, session, unit, key, request.model, record)
         if record is not None and record.url is not None:
             seed = request.seed if record.seed is None else record.seed
             drawing = Drawing(seed=seed, cost_usd=record.cost_usd, url=record.url)
         else:
-            await task.reserve(painter.worst_cost(request))
-            drawing = await self._draw_once(painter, request, task)
+            await task.reserve(self._painter(request.model).worst_cost(request))
+            drawing = await self._draw_after(session, unit, request, task)
         cost = await task.made(drawing)
         try:
             picture = await painter.fetch(drawing, request)
@@ -793,6 +1015,19 @@ class Studio:
         self.journal.delete_drawing(session.owner, key)
         await self.store.commit()
         return kept
+
+    async def _draw_after(self, session: Session, unit: Unit, request: ImageRequest, task: PictureTask) -> Drawing:
+        """The drawing, after its references; one the provider has lost is uploaded again, once."""
+        painter = self._painter(request.model)
+        sent = await self._with_media(session, unit, request)
+        try:
+            return await self._draw_once(painter, sent, task)
+        except ReferenceLost:
+            if not sent.references:
+                raise
+            for reference in sent.references:  # it does not say which
+                await self._forget_media(session.owner, reference)
+            return await self._draw_once(painter, await self._with_media(session, unit, request), task)
 
     async def _draw_once(self, painter: ImageModel, request: ImageRequest, task: PictureTask) -> Drawing:
         try:
@@ -808,7 +1043,7 @@ class Studio:
         version = ImageVersion(
             version=number,
             file=file,
-            prompt=request.prompt,
+            prompt=scene.image_prompt or request.prompt,
             prompt_source=scene.prompt_source or "offline",
             seed=request.seed,
             model=request.model,
@@ -818,9 +1053,12 @@ class Studio:
             cost_usd=kept.cost_usd,
             content_key=key,
             created_at=self.clock(),
+            parts=scene.parts,
+            references=tuple(reference.name for reference in request.references),
         )
+        put = partial(put_picture, version=version, to_check=session.settings.check_images)
         try:
-            await self.store.change_scene(session.session_id, scene.scene_id, partial(put_picture, version=version))
+            await self.store.change_scene(session.session_id, scene.scene_id, put)
         except SessionNotFound:
             await asyncio.to_thread(self.files.remove, session.session_id)
             raise
@@ -830,24 +1068,29 @@ class Studio:
         settings = session.settings
         model = model_for(settings, scene.quality)
         width, height = self._painter(model).size(model, settings.aspect_ratio, scene.quality)
-        bible = session.story_bible
-        looks = {c.name: c.appearance for c in bible.characters} if bible else {}
         edited = scene.prompt_source == "edited" and is_draft(model)
         facts = facts_of_edited(session, scene) if edited else scene.facts
         depiction = Depiction(
             facts=facts,
-            figures=tuple(Figure(name, looks.get(name, "")) for name in facts.characters),
+            figures=figures_of(session.story_bible, facts.characters),
             media_type=settings.media_type,
             text=scene.image_prompt or "" if edited else session.text_of(scene),
             story_seed=settings.seed,
         )
-        return ImageRequest(scene.image_prompt or "", model, width, height, scene.seed, depiction)
+        pictures = [(anchor.name, anchor.picture) for anchor in self._anchors_of(session, scene)]
+        references = tuple(Reference(name, picture.kept) for name, picture in pictures if picture is not None)
+        names = [reference.name for reference in references]
+        prompt = name_references(scene.image_prompt or "", names, self.limits.max_prompt_chars)
+        return ImageRequest(prompt, model, width, height, scene.seed, depiction, references)
 
-    def _blank_request(self, settings: GenerationSettings, quality: str | None = None) -> ImageRequest:
+    def _blank_request(
+        self, settings: GenerationSettings, quality: str | None = None, *, references: int = 0
+    ) -> ImageRequest:
         model = model_for(settings, quality)
         wanted = "draft" if (quality or settings.quality) == "draft" else "final"
         width, height = self._painter(model).size(model, settings.aspect_ratio, wanted)  # type: ignore[arg-type]
-        return ImageRequest("", model, width, height, settings.seed)
+        blank = (Reference("", ""),) * min(references, self._references_taken(model))
+        return ImageRequest("", model, width, height, settings.seed, references=blank)
 
     def _painter(self, model: str) -> ImageModel:
         name = "draft" if is_draft(model) else "runware"
@@ -855,6 +1098,217 @@ class Studio:
         if painter is None:
             raise ProviderRefused(f"{model} cannot draw here: its provider has no key.")
         return painter
+
+    # -- reference pictures
+
+    def _references_taken(self, model: str) -> int:
+        """How many reference pictures that model takes."""
+        painter = self._painter(model)
+        return painter.references(model) if isinstance(painter, TakesReferences) else 0
+
+    def _consistency(self, settings: GenerationSettings) -> Consistency:
+        """What was asked for, as far as the model can do it: the draft painter keeps its figures by itself."""
+        wanted = settings.consistency == "references"
+        return "references" if wanted and self._references_taken(model_for(settings)) else "prompt"
+
+    async def _choose_anchors(self, session_id: str) -> None:
+        session = await self.store.get(session_id)
+        if session.consistency == "references":
+            most = min(MAX_ANCHORS, self._references_taken(model_for(session.settings)))
+            await self.store.change(session_id, partial(choose_anchors, most=most))
+
+    def _anchors_of(self, session: Session, scene: Scene) -> list[Anchor]:
+        """The anchors of who is in that scene, as many as the model it is drawn with takes."""
+        if not session.anchors:
+            return []
+        names = who_is_in(session, scene)
+        present = [anchor for anchor in session.anchors if anchor.name in names]
+        return present[: self._references_taken(model_for(session.settings, scene.quality))]
+
+    async def _with_anchors(self, session: Session, scene: Scene) -> Session:
+        """The session once the reference pictures this scene is drawn after are there, or have failed.
+
+        Without one the words have to do; but where the money ended before it, raises `BudgetReached`.
+        """
+        wanted = [anchor.anchor_id for anchor in self._anchors_of(session, scene)]
+        if not wanted:
+            return session
+        await gather_bounded(len(wanted), [partial(self.draw_anchor, session.session_id, name) for name in wanted])
+        session = await self.still_wanted(session.session_id, scene.scene_id)
+        for anchor in map(session.anchor, wanted):
+            if anchor.picture is None and anchor.error is not None and anchor.error.code == BudgetReached.code:
+                raise BudgetReached(anchor.error.message)
+        return session
+
+    async def draw_anchor(self, session_id: str, name: str) -> None:
+        """Have one reference picture drawn, unless it is there; what fails is a value on the anchor."""
+        try:
+            await self._draw_anchor(session_id, name)
+        except Halted:
+            return
+        except (ProviderError, BudgetReached, PriceUnknown, StorageUnavailable) as error:
+            await self.store.change(session_id, partial(fail_anchor, name=name, problem=error.as_problem()))
+            log.warning("reference picture failed", extra={"session_id": session_id, "code": error.code})
+
+    async def _draw_anchor(self, session_id: str, name: str) -> None:
+        session = await self.still_wanted(session_id)
+        name = session.anchor(name).name
+        async with self.flights(session.owner, f"{session_id}:anchor:{name}"):
+            session = await self.still_wanted(session_id)
+            if session.anchor(name).status in DONE:
+                return
+            session = await self.store.change(session_id, partial(to_drawing, name=name))
+            anchor = session.anchor(name)
+            request = self.anchor_request(session, anchor)
+            key = content_key(request)
+            async with self.flights(session.owner, key):
+                kept = await self._kept_picture(session.owner, key)
+                if kept is None:
+                    now = await self.still_wanted(session_id)
+                    unit = Unit(session_id, version=anchor.wanted_version, anchor=name)
+                    kept = await self._make_picture(now, unit, request, key)
+            picture = await self._link_anchor(session, anchor, kept, request=request)
+            await self._put_anchor(session_id, partial(put_anchor, name=name, picture=picture, cost_usd=kept.cost_usd))
+
+    def anchor_request(self, session: Session, anchor: Anchor) -> ImageRequest:
+        """What drawing this reference picture now would send."""
+        settings = session.settings
+        model = model_for(settings)
+        width, height = self._painter(model).size(model, "1:1", settings.quality)
+        prompt = anchor_prompt(session, anchor)[: self.limits.max_prompt_chars]
+        return ImageRequest(prompt, model, width, height, anchor.seed)
+
+    async def _link_anchor(
+        self, session: Session, anchor: Anchor, kept: KeptPicture, *, request: ImageRequest | None
+    ) -> AnchorPicture:
+        """The picture in the session's folder; without a request it is somebody's own."""
+        session_id, number = session.session_id, anchor.wanted_version
+        await self.store.get(session_id)  # deleted meanwhile: nothing is written
+        file = await asyncio.to_thread(self.files.link_picture, kept.name, session_id, anchor.anchor_id, number)
+        return AnchorPicture(
+            version=number,
+            kept=kept.name,
+            file=file,
+            source="uploaded" if request is None else "drawn",
+            prompt=anchor_prompt(session, anchor),
+            seed=anchor.seed,
+            model=None if request is None else request.model,
+            width=kept.width,
+            height=kept.height,
+            created_at=self.clock(),
+        )
+
+    async def _put_anchor(self, session_id: str, put: Callable[[Session], Session]) -> Session:
+        try:
+            return await self.store.change(session_id, put)
+        except SessionNotFound:
+            await asyncio.to_thread(self.files.remove, session_id)
+            raise
+
+    async def _with_media(self, session: Session, unit: Unit, request: ImageRequest) -> ImageRequest:
+        """The request with its references at the provider: each is uploaded once for its owner."""
+        media = [await self._uploaded(session, unit, request.model, reference) for reference in request.references]
+        return dataclasses.replace(request, references=tuple(media)) if media else request
+
+    async def _uploaded(self, session: Session, unit: Unit, model: str, reference: Reference) -> Reference:
+        async with self.flights(session.owner, media_key(reference)):
+            media = await self._media_of(session.owner, reference)
+            if not media:
+                await self.still_wanted(session.session_id, unit.scene_id)
+                media = await self._upload(model, reference)
+            self._keep_media(session.owner, reference, media)
+            await self.store.commit()  # a picture that is sent again after a crash is sent as it was
+        return dataclasses.replace(reference, media=media)
+
+    async def _upload(self, model: str, reference: Reference) -> str:
+        painter = self._painter(model)
+        if not isinstance(painter, TakesReferences):
+            raise ProviderRefused(f"{model} takes no reference pictures.")
+        content = await asyncio.to_thread(self.files.read_picture, reference.kept)
+        return await painter.keep_reference(content, reference.kept.rpartition(".")[2])
+
+    async def _media_of(self, owner: str, reference: Reference) -> str:
+        """What the provider calls that picture; empty when it has to be uploaded."""
+        kept = await self.store.find_answer(owner, media_key(reference))
+        return str(json.loads(kept.body)["media"]) if kept else ""
+
+    async def _forget_media(self, owner: str, reference: Reference) -> None:
+        """The provider has lost it; unless somebody has uploaded it again meanwhile, whoever needs it next will."""
+        async with self.flights(owner, media_key(reference)):
+            if await self._media_of(owner, reference) == reference.media:
+                self._keep_media(owner, reference, "")
+                await self.store.commit()
+
+    def _keep_media(self, owner: str, reference: Reference, media: str) -> None:
+        """Remember what the provider calls a picture; nothing, when it has lost it."""
+        body = json.dumps({"media": media})
+        self.journal.save_answer(Answer(owner, media_key(reference), "media", body), self.clock())
+
+    async def anchor(self, owner: str, session_id: str, name: str) -> AnchorView:
+        """One reference picture; raises `AnchorNotFound`."""
+        session = await self.owned(owner, session_id)
+        return self.anchor_view(session, session.anchor(name))
+
+    async def edit_anchor(self, owner: str, session_id: str, name: str, edit: AnchorEdit) -> AnchorView:
+        """Approve a reference picture, or take the approval back; raises `NotReady` while there is none."""
+        session = await self.owned(owner, session_id)
+        session.anchor(name)
+        change = partial(approve_anchor, name=name, approved=edit.approved)
+        session = await self.store.change(session_id, change)
+        await self.store.commit()
+        return self.anchor_view(session, session.anchor(name))
+
+    async def redraw_anchor(self, owner: str, session_id: str, name: str, request: AnchorRedraw) -> Accepted:
+        """Draw a reference picture again; its scenes are stale once it is there. Raises `EditConflict`."""
+        session = await self.owned(owner, session_id)
+        session.anchor(name)
+        await self._admit(session)
+        change = partial(redraw_anchor, name=name, request=request)
+        return accepted(await self._go(await self.store.change(session_id, change)))
+
+    async def replace_anchor(self, owner: str, session_id: str, name: str, content: bytes) -> AnchorView:
+        """Somebody's own picture instead; its scenes become stale. Raises `InvalidRequest`, `EditConflict`."""
+        session = await self.owned(owner, session_id)
+        anchor = free_anchor(session, name)
+        try:
+            async with self.flights("", "decoding"):  # one at a time: a picture may take 64 MB
+                picture = await asyncio.to_thread(prepare_reference, content)
+        except BadImage as error:
+            raise InvalidRequest(str(error)) from error
+        stored = await asyncio.to_thread(self.files.keep_picture, picture.content, picture.suffix)
+        kept = KeptPicture(stored, picture.width, picture.height, anchor.seed, 0.0)
+        shown = await self._link_anchor(session, anchor, kept, request=None)
+        session = await self._put_anchor(session_id, partial(exchange_anchor, name=name, picture=shown))
+        await self.store.commit()
+        return self.anchor_view(session, session.anchor(name))
+
+    def anchor_view(self, session: Session, anchor: Anchor) -> AnchorView:
+        """A reference picture as clients see it."""
+        picture = anchor.picture
+        return AnchorView(
+            anchor_id=anchor.anchor_id,
+            name=anchor.name,
+            status=anchor.status,
+            prompt=anchor_prompt(session, anchor),
+            seed=anchor.seed,
+            source=picture.source if picture else None,
+            stale=is_stale_anchor(session, anchor),
+            approved=anchor.approved,
+            image_url=self.file_url(session, picture.file) if picture else None,
+            image_path=f"{session.session_id}/images/{picture.file}" if picture else None,
+            width=picture.width if picture else None,
+            height=picture.height if picture else None,
+            model=picture.model if picture else None,
+            cost_usd=round(anchor.cost_usd, COST_DIGITS),
+            redraw_cost_usd=self._anchor_cost(session, anchor),
+            scenes=[scene.scene_number for scene in session.scenes if anchor.name in who_is_in(session, scene)],
+            error=anchor.error,
+        )
+
+    def _anchor_cost(self, session: Session, anchor: Anchor) -> float | None:
+        with contextlib.suppress(ProviderError):
+            return self._painter(model_for(session.settings)).worst_cost(self.anchor_request(session, anchor))
+        return None
 
     def _release(self, session_id: str, scene_id: str) -> None:
         """Give back what a scene had reserved and did not use."""
@@ -871,7 +1325,7 @@ class Studio:
         session = await self.store.get(session_id)
         if session.owner != owner:
             raise SessionNotFound(session_id)
-        if session.status in ENDED and any(is_unsettled(scene) for scene in session.scenes):
+        if session.status in ENDED and is_anything_unsettled(session):
             self.runner.submit(session_id)  # ended in the middle of a drawing: a run tidies up as soon as it can
         return session
 
@@ -919,9 +1373,9 @@ class Studio:
         changed = [scene for scene in session.scenes if scene.changed_in > seen or seen == 0]
         events = [StreamEvent("scene", self.scene_view(session, scene).model_dump_json()) for scene in changed]
         if session.version != seen or session.status in ENDED:
-            events.append(StreamEvent("progress", progress_json(session)))
+            events.append(StreamEvent("progress", progress_json(session, stale=self.stale_scenes(session))))
         if session.status in ENDED:
-            events.append(StreamEvent("done", progress_json(session)))
+            events.append(StreamEvent("done", progress_json(session, stale=self.stale_scenes(session))))
         return [*events[:-1], dataclasses.replace(events[-1], id=str(session.version))] if events else []
 
     async def scene(self, owner: str, session_id: str, number: int) -> tuple[int, SceneDetail]:
@@ -958,7 +1412,7 @@ class Studio:
     async def continue_(self, owner: str, request: ContinueRequest) -> Accepted:
         """Do what is missing, failed or stale; may be repeated."""
         session = await self.owned(owner, request.session_id)
-        change = partial(go_on, max_cost_usd=request.max_cost_usd)
+        change = partial(go_on, max_cost_usd=request.max_cost_usd, stale=self.is_stale)
         wanted = change(session)
         if wanted.status in UNFINISHED:
             await self._admit(session)
@@ -991,6 +1445,92 @@ class Studio:
         """Raises `ServiceFull` when waking this session would pass the limit."""
         if session.status not in UNFINISHED:
             await self.store.check_room()
+
+    # -- borders, order and the bible: edited without a model call
+
+    async def split_scene(
+        self, owner: str, session_id: str, number: int, at: int, *, expected: int | None = None
+    ) -> tuple[int, StatusView]:
+        """Cut a scene in two at an offset into the story; raises `InvalidRequest`, `EditConflict`, `VersionMismatch`.
+
+        The first half keeps the scene's id and pictures. Returns the session and its version (the ETag).
+        """
+        session = await self.owned(owner, session_id)
+        scene = session.scene_at(number)
+        check_cut(session, scene, at)
+        halves = await self._read_again(session, (scene.start, at), (at, scene.end))
+        change = partial(
+            split,
+            scene_id=scene.scene_id,
+            halves=(halves[0], halves[1]),
+            new_id=new_scene_id(),
+            most=self.limits.max_scenes,
+            expected=expected,
+        )
+        return await self._edited(session_id, change)
+
+    async def merge_scene(
+        self, owner: str, session_id: str, number: int, *, expected: int | None = None
+    ) -> tuple[int, StatusView]:
+        """Join a scene with the next one, whose pictures become versions; raises as `split_scene` does."""
+        session = await self.owned(owner, session_id)
+        first = session.scene_at(number)
+        second = next((scene for scene in session.scenes if scene.scene_number == number + 1), None)
+        if second is None:
+            raise InvalidRequest(f"Scene {number} is the last one: there is no next scene to join it with.")
+        if first.end != second.start:
+            raise InvalidRequest(f"Scenes {number} and {number + 1} do not follow one another in the story.")
+        whole = await self._read_again(session, (first.start, second.end))
+        ids = (first.scene_id, second.scene_id)
+        return await self._edited(session_id, partial(merge, scene_ids=ids, whole=whole[0], expected=expected))
+
+    async def move_scene(
+        self, owner: str, session_id: str, number: int, to: int, *, expected: int | None = None
+    ) -> tuple[int, StatusView]:
+        """Show a scene at another place; its text, id and pictures stay. Raises as `split_scene` does."""
+        session = await self.owned(owner, session_id)
+        scene_id = session.scene_at(number).scene_id
+        return await self._edited(session_id, partial(move, scene_id=scene_id, to=to, expected=expected))
+
+    async def edit_bible(
+        self, owner: str, session_id: str, edit: BibleEdit, *, expected: int | None = None
+    ) -> tuple[int, StatusView]:
+        """Change the story bible; the prompts of exactly the scenes it concerns are composed anew from their parts.
+
+        Raises `InvalidRequest`, `EditConflict` while such a scene is being made, `VersionMismatch`.
+        """
+        session = await self.owned(owner, session_id)
+        change = partial(edit_bible, edit=edit, composed=self.composed, expected=expected)
+        if len(session.story_text) <= INLINE_STORY_CHARS:
+            return await self._edited(session_id, change)
+        ahead = await asyncio.to_thread(change, session)  # of a novel too long for the loop; seldom in vain
+        return await self._edited(session_id, lambda now: ahead if now is session else change(now))
+
+    async def _edited(self, session_id: str, change: Callable[[Session], Session]) -> tuple[int, StatusView]:
+        """Apply an edit, safely on disk when this returns; a run under way does what it adds."""
+        session = await self._go(await self.store.change(session_id, change))
+        if session.status in ENDED:
+            await self._write_project(session)
+        return session.version, self.view(session)
+
+    async def _read_again(self, session: Session, *borders: tuple[int, int]) -> list[SceneReading]:
+        """Title and facts of the texts with these borders, read as a part of the whole story, as at the beginning."""
+        earlier = sorted((s.start, s.end) for s in session.scenes if s.start < borders[0][0])
+        chars = borders[-1][1]
+        found = await self._apart(chars, read_borders, session.story_text, [*earlier, *borders], session.analysis)
+        return found[len(earlier) :]
+
+    def composed(self, session: Session, scene: Scene, bible: StoryBible) -> str | None:
+        """The scene's prompt in that bible's words, by rule; None where it has none or a person wrote it."""
+        if scene.image_prompt is None or scene.prompt_source == "edited":
+            return None
+        most = self.limits.max_prompt_chars
+        if scene.parts is not None:
+            prompt = compose_scene(bible, scene.parts, most)
+        else:
+            text = session.text_of(scene)
+            prompt = self.rules.scene(bible, text, scene.facts, session.settings, most).image_prompt
+        return self.rules.soften(prompt) if scene.prompt_source == "softened" else prompt
 
     # -- handing over
 
@@ -1025,6 +1565,9 @@ class Studio:
             path = await asyncio.to_thread(self.files.picture, session_id, image.file)
             entries.append((zip_name(scene.scene_number, scene.title, path.suffix[1:]), path))
         names = {scene.scene_id: name for (scene, _), (name, _) in zip(shown, entries, strict=True)}
+        for number, (anchor, picture) in enumerate(shown_anchors(session)):
+            path = await asyncio.to_thread(self.files.picture, session_id, picture.file)
+            entries.append((anchor_name(number, anchor, path.suffix), path))
         entries.append(("story.txt", session.story_text.encode("utf-8")))
         entries.append(("scenes.json", scenes_json(session, names)))
         entries.append(("project_info.json", self._info_json(session)))
@@ -1149,14 +1692,18 @@ class Studio:
 
     def view(self, session: Session) -> StatusView:
         """A session as clients see it."""
+        scenes = [self.scene_view(session, scene) for scene in session.scenes]
+        stale = sum(scene.stale for scene in scenes) if session.status in ENDED else 0
         return StatusView(
             session_id=session.session_id,
             title=session.title,
             status=session.status,
-            progress=progress(session),
+            progress=progress(session, stale=stale),
             analysis=session.analysis,
             story_bible=session.story_bible,
-            scenes=[self.scene_view(session, scene) for scene in session.scenes],
+            consistency=session.consistency,
+            anchors=[self.anchor_view(session, anchor) for anchor in session.anchors or ()],
+            scenes=scenes,
             cost_usd=round(session.cost_usd, COST_DIGITS),
             max_cost_usd=session.max_cost_usd,
             offline=session.offline,
@@ -1195,7 +1742,7 @@ class Studio:
             "image_prompt": scene.image_prompt,
             "prompt_source": scene.prompt_source,
             "status": scene.status,
-            "stale": is_stale(scene),
+            "stale": self.is_stale(session, scene),
             "redraw_cost_usd": self._redraw_cost(session, scene),
             "image_url": self.image_url(session, image) if image else None,
             "image_path": image_path(session, image) if image else None,
@@ -1206,6 +1753,9 @@ class Studio:
             "cost_usd": round(scene.cost_usd, COST_DIGITS),
             "attempts": scene.attempts,
             "approved": scene.approved_version is not None,
+            "references": list(image.references) if image else [],
+            "checks": list(image.checks) if image else [],
+            "unchecked": image.unchecked if image else None,
             "error": scene.error,
         }
 
@@ -1222,20 +1772,45 @@ class Studio:
             width=image.width,
             height=image.height,
             cost_usd=round(image.cost_usd, COST_DIGITS),
+            checks=list(image.checks),
+            unchecked=image.unchecked,
             created_at=image.created_at,
         )
 
-    def _redraw_cost(self, session: Session, scene: Scene) -> float | None:
+    def is_stale(self, session: Session, scene: Scene) -> bool:
+        """Whether drawing the scene now would make another picture than the one it shows."""
+        if scene.current is None or scene.status != "ready":
+            return False
         try:
-            request = self._blank_request(session.settings, scene.quality)
-            return self._painter(request.model).worst_cost(request)
+            return is_stale(scene, content_key(self.image_request(session, scene)))
+        except ProviderError:  # nobody here can draw it: all that is known is its prompt
+            return scene.image_prompt != scene.current.prompt
+
+    def stale_scenes(self, session: Session) -> int:
+        """How many pictures `/continue` would draw anew."""
+        return sum(self.is_stale(session, scene) for scene in session.scenes) if session.status in ENDED else 0
+
+    def _redraw_cost(self, session: Session, scene: Scene) -> float | None:
+        """The most drawing the scene again can cost: its picture, and its prompt where that has to be written anew."""
+        try:
+            references = len(self._anchors_of(session, scene))
+            request = self._blank_request(session.settings, scene.quality, references=references)
+            picture = self._painter(request.model).worst_cost(request)
         except ProviderError:
             return None
+        bible = session.story_bible
+        if self.text is None or bible is None or scene.image_prompt is not None or session.status in UNFINISHED:
+            return picture
+        prompt = self.text.worst_cost(self._scene_question(session, scene, bible))
+        return None if picture is None or prompt is None else round(picture + prompt, COST_DIGITS)
 
     def image_url(self, session: Session, image: ImageVersion) -> str:
         """A picture's address on this service, with its signature."""
-        signature = self.signer.sign(session.session_id, image.file)
-        return f"/images/{session.session_id}/{image.file}?sig={signature}"
+        return self.file_url(session, image.file)
+
+    def file_url(self, session: Session, file: str) -> str:
+        """The address of one of a session's picture files, with its signature."""
+        return f"/images/{session.session_id}/{file}?sig={self.signer.sign(session.session_id, file)}"
 
     # -- project files
 
@@ -1274,10 +1849,25 @@ class Studio:
                 "cost_usd": round(image.cost_usd, COST_DIGITS),
                 "sha256_starts": image.file.rpartition("-")[2].partition(".")[0],
                 "content_key": image.content_key,
+                "references": list(image.references),
                 "approved": image.version == scene.approved_version,
             }
             for scene in session.scenes
             for image in scene.versions
+        ]
+        anchors = [
+            {
+                "name": anchor.name,
+                "file": anchor_name(number, anchor, Path(picture.file).suffix),
+                "source": picture.source,
+                "model": picture.model,
+                "seed": picture.seed,
+                "prompt": picture.prompt,
+                "sha256": picture.sha256,
+                "cost_usd": round(anchor.cost_usd, COST_DIGITS),
+                "approved": anchor.approved,
+            }
+            for number, (anchor, picture) in enumerate(shown_anchors(session))
         ]
         return json_bytes(
             {
@@ -1293,6 +1883,8 @@ class Studio:
                 "cost_usd": round(session.cost_usd, COST_DIGITS),
                 "created_at": session.created_at.isoformat(),
                 "approved_at": session.approved_at.isoformat() if session.approved_at else None,
+                "consistency": session.consistency,
+                "anchors": anchors,
                 "pictures": pictures,
             }
         )
@@ -1468,6 +2060,26 @@ def bible_question(session: Session) -> TextRequest:
     return bible_request(session.story_text, session.analysis, session.settings, seed=session.settings.seed)
 
 
+def shortened(bible: StoryBible) -> StoryBible:
+    """As much of a merged bible as one that was written at once has."""
+    people, places = bible.characters[:MAX_BIBLE_CHARACTERS], bible.places[:MAX_BIBLE_PLACES]
+    return bible.model_copy(update={"characters": people, "places": places})
+
+
+def check_model_of(settings: GenerationSettings) -> str:
+    return settings.check_model or settings.text_model
+
+
+def widest_check(settings: GenerationSettings) -> TextRequest:
+    """The largest question a check can ask, for an estimate."""
+    order = "x" * (3 * MAX_RUNWARE_PROMPT + BIBLE_ALLOWANCE_CHARS)
+    return check_request(check_model_of(settings), order, check_questions(widest_bible(), SceneFacts()), b"x", seed=0)
+
+
+def shrunk_file(path: Path) -> bytes:
+    return shrink_picture(path.read_bytes())
+
+
 def put_bible(session: Session, *, bible: StoryBible) -> Session:
     if session.story_bible is not None:
         return session
@@ -1497,7 +2109,7 @@ def finish(session: Session) -> Session:
     """The state of a session whose run is over; one that was cancelled or has failed stays so."""
     if session.status in ENDED:
         return at_rest(session)
-    if any(has_work(session, scene) for scene in session.scenes):
+    if has_any_work(session):
         return session
     if any(scene.status not in DONE for scene in session.scenes):
         return at_rest(dataclasses.replace(session, status="awaiting_review"))
@@ -1506,6 +2118,11 @@ def finish(session: Session) -> Session:
     if any(scene.current is not None for scene in session.scenes):
         return dataclasses.replace(session, status="completed", error=money)
     return dataclasses.replace(session, status="failed", error=money or (errors[0] if errors else None))
+
+
+def has_any_work(session: Session) -> bool:
+    """Whether the run should do anything."""
+    return bool(anchors_to_draw(session)) or any(has_work(session, scene) for scene in session.scenes)
 
 
 def has_work(session: Session, scene: Scene) -> bool:
@@ -1524,9 +2141,17 @@ def goes_to_picture(session: Session, scene: Scene) -> bool:
 
 def at_rest(session: Session) -> Session:
     """The session with nothing in flight: what was under way waits again, and no approval waits for a picture."""
-    if not any(is_unsettled(scene) for scene in session.scenes):
+    if not is_anything_unsettled(session):
         return session
-    return dataclasses.replace(session, scenes=tuple(_scene_at_rest(scene) for scene in session.scenes))
+    anchors = session.anchors and tuple(_anchor_at_rest(anchor) for anchor in session.anchors)
+    scenes = tuple(_scene_at_rest(scene) for scene in session.scenes)
+    return dataclasses.replace(session, scenes=scenes, anchors=anchors)
+
+
+def is_anything_unsettled(session: Session) -> bool:
+    """Whether something is under way for the session, or waited for."""
+    anchors = any(anchor.asked or anchor.status == "drawing" for anchor in session.anchors or ())
+    return anchors or any(is_unsettled(scene) for scene in session.scenes)
 
 
 def is_unsettled(scene: Scene) -> bool:
@@ -1566,21 +2191,23 @@ def reopen_for_asked(session: Session) -> Session:
     return dataclasses.replace(session, status="processing", settings=settings, error=None)
 
 
-def go_on(session: Session, *, max_cost_usd: float | None) -> Session:
+def go_on(session: Session, *, max_cost_usd: float | None, stale: Callable[[Session, Scene], bool]) -> Session:
     """What `/continue` makes of a session: missing, failed and stale scenes wait to be done."""
     if max_cost_usd is not None and max_cost_usd != session.max_cost_usd:
         session = dataclasses.replace(session, max_cost_usd=max_cost_usd)
-    woken = tuple(_wake(scene) for scene in session.scenes)
-    if all(scene.status in DONE for scene in woken) and session.status != "cancelled":
+    woken = tuple(_wake(scene, stale=stale(session, scene)) for scene in session.scenes)
+    anchors = any(is_stale_anchor(session, anchor) for anchor in session.anchors or ())
+    if all(scene.status in DONE for scene in woken) and session.status != "cancelled" and not anchors:
         return session
+    session = wake_anchors(session)
     if any(before is not after for before, after in zip(session.scenes, woken, strict=True)):
         session = dataclasses.replace(session, scenes=woken)
     return reopen(session)
 
 
-def _wake(scene: Scene) -> Scene:
+def _wake(scene: Scene, *, stale: bool) -> Scene:
     """The scene waiting, when it failed or is stale. A prompt that was blocked is never sent again as it stands."""
-    if is_stale(scene):
+    if stale:
         return dataclasses.replace(scene, status="pending", error=None, wanted_version=next_version(scene))
     blocked = scene.error is not None and scene.error.code == ContentBlocked.code
     if scene.status != "failed" or (blocked and scene.prompt_source != "edited"):
@@ -1588,10 +2215,12 @@ def _wake(scene: Scene) -> Scene:
     return dataclasses.replace(scene, status="pending", error=None)
 
 
-def is_stale(scene: Scene) -> bool:
-    """Whether drawing the scene now would make another picture than the one it shows."""
+def is_stale(scene: Scene, key: str) -> bool:
+    """Whether drawing the scene now, with that content key, would make another picture than the one it shows."""
     image = scene.current
-    return image is not None and scene.status == "ready" and image.prompt != scene.image_prompt
+    if image is None or scene.status != "ready":
+        return False
+    return scene.image_prompt is None or image.content_key != key
 
 
 def approve(session: Session, *, numbers: list[int], upgrade: bool, at: datetime) -> Session:
@@ -1606,11 +2235,16 @@ def approve(session: Session, *, numbers: list[int], upgrade: bool, at: datetime
 def _approve_scene(scene: Scene, approved: bool, *, upgrade: bool) -> Scene:
     if not approved:
         return scene if scene.approved_version is None else dataclasses.replace(scene, approved_version=None)
-    if upgrade and can_be_upgraded(scene):
+    image = scene.current
+    if upgrade and image is not None and can_be_upgraded(scene):
         version = next_version(scene)
         return dataclasses.replace(
             scene,
             status="pending",
+            image_prompt=image.prompt,  # what was seen is what was approved, whatever was tried after it
+            prompt_source=image.prompt_source,
+            parts=image.parts,
+            seed=image.seed,
             quality="final",
             wanted_version=version,
             approved_version=version,
@@ -1649,6 +2283,447 @@ def handed_over(session: Session) -> list[tuple[Scene, ImageVersion]]:
     return sorted(shown, key=lambda pair: pair[0].scene_number)
 
 
+# --- Pure functions: borders and order -------------------------------------------------------------------------
+
+
+def check_cut(session: Session, scene: Scene, at: int) -> None:
+    """Raises `InvalidRequest` where the scene cannot be cut, with the nearest offset where it can."""
+    story, nearest = session.story_text, nearest_cut(session.story_text, at, scene.start, scene.end)
+    if nearest is None:
+        raise InvalidRequest("This scene is too short to be cut in two.")
+    if nearest == at:
+        return
+    if not scene.start < at < scene.end:
+        why = f"lies outside the scene ({scene.start} to {scene.end})"
+    elif not is_cut(story, at):
+        why = "lies within a word"
+    else:
+        why = "leaves one half without words"
+    raise InvalidRequest(f"The offset {at} {why}; the nearest place to cut is {nearest}.")
+
+
+def split(
+    session: Session,
+    *,
+    scene_id: str,
+    halves: tuple[SceneReading, SceneReading],
+    new_id: str,
+    most: int,
+    expected: int | None,
+) -> Session:
+    """The session with one scene as two: the first half goes on as that scene, the second waits to be drawn."""
+    scene, (first, second) = editable(session, scene_id, expected), halves
+    if (scene.start, scene.end) != (first.start, second.end):
+        raise EditConflict("The scene's borders have just changed; read it again.")
+    if len(session.scenes) >= most:
+        raise InvalidRequest(f"A session has at most {most} scenes.")
+    added = new_scene(session.story_text, second, session.settings, scene_id=new_id)
+    pair = with_text(scene, first, session.story_text), dataclasses.replace(added, quality=scene.quality)
+    return in_order(session, [each for s in session.scenes for each in (pair if s is scene else (s,))])
+
+
+def merge(session: Session, *, scene_ids: tuple[str, str], whole: SceneReading, expected: int | None) -> Session:
+    """The session with two scenes as one: the first goes on, with the pictures of both."""
+    first, second = editable(session, scene_ids[0], expected), editable(session, scene_ids[1], None)
+    together = second.scene_number == first.scene_number + 1 and first.end == second.start
+    if not together or (first.start, second.end) != (whole.start, whole.end):
+        raise EditConflict("The scenes' borders have just changed; read them again.")
+    known = next_version(first) - 1
+    added = tuple(dataclasses.replace(image, version=known + image.version) for image in second.versions)
+    both = dataclasses.replace(
+        first,
+        versions=first.versions + added,
+        current_version=first.current_version or _moved(second.current_version, known),
+        approved_version=first.approved_version or _moved(second.approved_version, known),
+        attempts=first.attempts + second.attempts,
+    )
+    one = with_text(both, whole, session.story_text)
+    return in_order(session, [one if s is first else s for s in session.scenes if s is not second])
+
+
+def _moved(version: int | None, by: int) -> int | None:
+    return None if version is None else version + by
+
+
+def move(session: Session, *, scene_id: str, to: int, expected: int | None) -> Session:
+    """The session with a scene at another place; nothing else of any scene changes but its number."""
+    scene = editable(session, scene_id, expected)
+    if to >= len(session.scenes):
+        raise InvalidRequest(f"There is no place {to}: the last one is {len(session.scenes) - 1}.")
+    others = [s for s in session.scenes if s is not scene]
+    return in_order(session, [*others[:to], scene, *others[to:]])
+
+
+def editable(session: Session, scene_id: str, expected: int | None) -> Scene:
+    """The scene, when its borders may be changed; raises `VersionMismatch`, `EditConflict` while it is being made.
+
+    `expected` is the version of the scene, or of the session, that the caller has read.
+    """
+    scene = session.scene(scene_id)
+    if expected is not None and expected not in (scene.changed_in, session.version):
+        raise VersionMismatch
+    if is_unsettled(scene):
+        raise EditConflict
+    return scene
+
+
+def in_order(session: Session, scenes: list[Scene]) -> Session:
+    """The session with these scenes, numbered in this order."""
+    numbered = tuple(
+        scene if scene.scene_number == number else dataclasses.replace(scene, scene_number=number)
+        for number, scene in enumerate(scenes)
+    )
+    unchanged = len(numbered) == len(session.scenes) and all(map(operator.is_, numbered, session.scenes))
+    return session if unchanged else dataclasses.replace(session, scenes=numbered)
+
+
+def new_scene(
+    story: str, reading: SceneReading, settings: GenerationSettings, *, scene_id: str, number: int = 0
+) -> Scene:
+    """A scene that waits to be drawn. Its seed follows from where it begins: borders may be moved and moved back."""
+    return Scene(
+        scene_id=scene_id,
+        scene_number=number,
+        start=reading.start,
+        end=reading.end,
+        excerpt=excerpt_of(story, reading),
+        title=reading.title,
+        facts=reading.facts,
+        seed=derive_seed(settings.seed, reading.start),
+        quality=settings.quality,
+    )
+
+
+def excerpt_of(story: str, reading: SceneReading) -> str:
+    return story[reading.start : reading.end].strip()[:EXCERPT_CHARS]
+
+
+def with_text(scene: Scene, reading: SceneReading, story: str) -> Scene:
+    """The scene with other borders: what was written for its old text goes, but for what a person wrote."""
+    kept = scene.prompt_source == "edited"
+    return dataclasses.replace(
+        scene,
+        start=reading.start,
+        end=reading.end,
+        excerpt=excerpt_of(story, reading),
+        facts=reading.facts,
+        title=scene.title if "title" in scene.written else reading.title,
+        description=scene.description if "description" in scene.written else "",
+        image_prompt=scene.image_prompt if kept else None,
+        prompt_source=scene.prompt_source if kept else None,
+        parts=None,
+        status="pending" if scene.current is None else "ready",
+        error=None,
+    )
+
+
+# --- Pure functions: the bible ---------------------------------------------------------------------------------
+
+
+def edit_bible(
+    session: Session,
+    *,
+    edit: BibleEdit,
+    composed: Callable[[Session, Scene, StoryBible], str | None],
+    expected: int | None,
+) -> Session:
+    """The session with another bible, and with other prompts in exactly the scenes that it concerns."""
+    if expected is not None and expected != session.version:
+        raise VersionMismatch("The session has changed since you read it.")
+    before = session.story_bible
+    if before is None:
+        raise EditConflict("The story bible is not written yet.")
+    after = edited_bible(before, edit)
+    title = session.title if edit.title is None else after.title
+    if after == before and title == session.title:
+        return session
+    scenes = tuple(_with_bible(session, scene, before, after, composed) for scene in session.scenes)
+    said_otherwise = after.model_copy(update={"title": before.title}) != before
+    for old, new in zip(session.scenes, scenes, strict=True):
+        if (new is not old and old.status in BUSY) or (said_otherwise and old.status == "prompting"):
+            raise EditConflict
+    return dataclasses.replace(session, story_bible=after, title=title, scenes=scenes)
+
+
+def _with_bible(
+    session: Session,
+    scene: Scene,
+    before: StoryBible,
+    after: StoryBible,
+    composed: Callable[[Session, Scene, StoryBible], str | None],
+) -> Scene:
+    """The scene under the new bible; the same object when nothing of it is concerned."""
+    cast = recast(session, scene, before, after)
+    old, new = composed(session, scene, before), composed(session, cast, after)
+    ours = scene.parts is not None or scene.image_prompt == old  # else a version from elsewhere is shown
+    if old != new and ours:
+        return dataclasses.replace(cast, image_prompt=new)
+    looks_same = figures_of(before, scene.facts.characters) == figures_of(after, cast.facts.characters)
+    return cast if looks_same else dataclasses.replace(cast)  # another value, so that watchers are told
+
+
+def recast(session: Session, scene: Scene, before: StoryBible, after: StoryBible) -> Scene:
+    """The scene without the characters that left the bible, and with the new ones whom its text names."""
+    known = {character.name.casefold() for character in before.characters}
+    gone = known - {character.name.casefold() for character in after.characters}
+    text, language = session.text_of(scene), session.analysis.language
+    named = [
+        character.name
+        for character in after.characters
+        if character.name.casefold() not in known
+        and any(is_named(text, spelling, language) for spelling in (character.name, *character.aliases))
+    ]
+    if not named and not any(name.casefold() in gone for name in scene.facts.characters):
+        return scene
+    facts = dataclasses.replace(scene.facts, characters=_cast(scene.facts.characters, named, gone))
+    parts = scene.parts
+    if parts is not None:
+        parts = dataclasses.replace(parts, characters=_cast(parts.characters, named, gone))
+    return dataclasses.replace(scene, facts=facts, parts=parts)
+
+
+def _cast(names: tuple[str, ...], added: list[str], gone: set[str]) -> tuple[str, ...]:
+    present = {name.casefold(): name for name in names if name.casefold() not in gone}
+    return tuple((present | {name.casefold(): name for name in added}).values())
+
+
+def figures_of(bible: StoryBible | None, names: Iterable[str]) -> tuple[Figure, ...]:
+    """These people, with the bible's words for their looks."""
+    looks = {c.name: c.appearance for c in bible.characters} if bible else {}
+    return tuple(Figure(name, looks.get(name, "")) for name in names)
+
+
+def edited_bible(bible: StoryBible, edit: BibleEdit) -> StoryBible:
+    """The bible with the edit applied; raises `InvalidRequest` where it names nobody or nothing it could change."""
+    people = {character.name.casefold(): character for character in bible.characters}
+    for person in edit.characters:
+        _edit_entry(people, person.name, _edited_character(people, person))
+    places = {place.name.casefold(): place for place in bible.places}
+    for place in edit.places:
+        _edit_entry(places, place.name, _edited_place(places, place))
+    if len(people) > max(MAX_BIBLE_CHARACTERS, len(bible.characters)):
+        raise InvalidRequest(f"A story bible has at most {MAX_BIBLE_CHARACTERS} characters.")
+    if len(places) > max(MAX_BIBLE_PLACES, len(bible.places)):
+        raise InvalidRequest(f"A story bible has at most {MAX_BIBLE_PLACES} places.")
+    return bible.model_copy(
+        update={
+            "title": bible.title if edit.title is None else one_line(edit.title, "title"),
+            "style": bible.style if edit.style is None else one_line(edit.style, "style"),
+            "characters": list(people.values()),
+            "places": list(places.values()),
+        }
+    )
+
+
+def _edit_entry(entries: dict[str, Entry], name: str, entry: Entry | None) -> None:
+    """Put the entry under its name, or take out what stands there when it is None."""
+    key = one_line(name, "name").casefold()
+    if entry is not None:
+        entries[key] = entry
+    elif entries.pop(key, None) is None:
+        raise InvalidRequest("The story bible has no entry of that name to remove.")
+
+
+def _edited_character(people: Mapping[str, BibleCharacter], edit: CharacterEdit) -> BibleCharacter | None:
+    if edit.remove:
+        return None
+    name = one_line(edit.name, "name")
+    known = people.get(name.casefold())
+    if known is None and edit.appearance is None:
+        raise InvalidRequest("A new character needs an appearance.")
+    known = known or BibleCharacter(name=name, appearance="")
+    aliases = known.aliases if edit.aliases is None else [one_line(alias, "aliases") for alias in edit.aliases]
+    looks = known.appearance if edit.appearance is None else one_line(edit.appearance, "appearance")
+    return known.model_copy(update={"appearance": looks, "aliases": aliases})
+
+
+def _edited_place(places: Mapping[str, BiblePlace], edit: PlaceEdit) -> BiblePlace | None:
+    if edit.remove:
+        return None
+    name = one_line(edit.name, "name")
+    known = places.get(name.casefold())
+    if known is None and edit.description is None:
+        raise InvalidRequest("A new place needs a description.")
+    known = known or BiblePlace(name=name, description="")
+    said = known.description if edit.description is None else one_line(edit.description, "description")
+    return known.model_copy(update={"description": said})
+
+
+def one_line(text: str, field: str) -> str:
+    """The text on one line; raises `InvalidRequest` when nothing is on it."""
+    line = " ".join(text.split())
+    if not line:
+        raise InvalidRequest(f"{field} is empty.")
+    return line
+
+
+# --- Pure functions: reference pictures ------------------------------------------------------------------------
+
+
+def choose_anchors(session: Session, *, most: int) -> Session:
+    """The characters who get a reference picture: those in most scenes first, two at least. Chosen once."""
+    bible = session.story_bible
+    if session.anchors is not None or bible is None:
+        return session
+    counts = {character.name: scenes_with(session, character) for character in bible.characters}
+    names = sorted((name for name in counts if counts[name] >= RECURS_IN), key=lambda name: -counts[name])
+    return dataclasses.replace(session, anchors=tuple(_new_anchor(session, name) for name in names[:most]))
+
+
+def _new_anchor(session: Session, name: str) -> Anchor:
+    return Anchor(
+        anchor_id=fingerprint({"anchor": name})[:12],
+        name=name,
+        seed=derive_seed(session.settings.seed, "anchor", name),
+    )
+
+
+def scenes_with(session: Session, character: BibleCharacter) -> int:
+    """In how many scenes the character is, by the facts of a scene or by its name in the text."""
+    spellings = [re.escape(name) for name in (character.name, *character.aliases) if name]
+    named = re.compile(rf"(?<!\w)(?:{'|'.join(spellings)})(?!\w)")
+    texts = ((session.text_of(scene), who_is_in(session, scene)) for scene in session.scenes)
+    return sum(character.name in present or named.search(text) is not None for text, present in texts)
+
+
+def who_is_in(session: Session, scene: Scene) -> tuple[str, ...]:
+    """The names, as the bible has them, of its characters in that scene."""
+    bible = session.story_bible
+    return tuple(figure.name for figure in present_figures(bible, scene.facts.characters)) if bible else ()
+
+
+def anchor_prompt(session: Session, anchor: Anchor) -> str:
+    """What a person wrote, else what follows from the bible as it is now."""
+    if anchor.prompt is not None or session.story_bible is None:
+        return anchor.prompt or anchor.name
+    return portrait_prompt(session.story_bible, anchor.name)
+
+
+def is_stale_anchor(session: Session, anchor: Anchor) -> bool:
+    """Whether drawing it now would make another picture than the one it shows; somebody's own stays what it is."""
+    picture = anchor.picture
+    if picture is None or picture.source == "uploaded" or not is_in_bible(session, anchor):
+        return False
+    return picture.prompt != anchor_prompt(session, anchor)
+
+
+def is_in_bible(session: Session, anchor: Anchor) -> bool:
+    """Whether the bible still has the character: of one that was taken out, nothing more is drawn."""
+    bible = session.story_bible
+    return bible is not None and any(character.name == anchor.name for character in bible.characters)
+
+
+def anchors_to_draw(session: Session) -> list[Anchor]:
+    """The reference pictures to draw now: those asked for, and all that wait when the scenes are to be drawn."""
+    if session.status in ENDED:
+        return []
+    everything = session.settings.stop_at == "images" and any(has_work(session, scene) for scene in session.scenes)
+    waiting = (anchor for anchor in session.anchors or () if anchor.status not in DONE)
+    return [anchor for anchor in waiting if anchor.asked or (everything and is_in_bible(session, anchor))]
+
+
+def to_drawing(session: Session, *, name: str) -> Session:
+    return session.with_anchor(dataclasses.replace(session.anchor(name), status="drawing", error=None))
+
+
+def put_anchor(session: Session, *, name: str, picture: AnchorPicture, cost_usd: float) -> Session:
+    anchor = session.anchor(name)
+    return session.with_anchor(
+        dataclasses.replace(
+            anchor,
+            picture=picture,
+            status="ready",
+            asked=False,
+            error=None,
+            wanted_version=picture.version + 1,
+            cost_usd=anchor.cost_usd + cost_usd,
+        )
+    )
+
+
+def exchange_anchor(session: Session, *, name: str, picture: AnchorPicture) -> Session:
+    """The session with somebody's own picture, approved by having been chosen; raises `EditConflict`."""
+    free_anchor(session, name)
+    session = put_anchor(session, name=name, picture=picture, cost_usd=0.0)
+    return session.with_anchor(dataclasses.replace(session.anchor(name), approved=True))
+
+
+def fail_anchor(session: Session, *, name: str, problem: Problem) -> Session:
+    """An anchor that failed keeps the picture it had."""
+    return session.with_anchor(dataclasses.replace(session.anchor(name), status="failed", error=problem, asked=False))
+
+
+def approve_anchor(session: Session, *, name: str, approved: bool) -> Session:
+    anchor = session.anchor(name)
+    if anchor.picture is None:
+        raise NotReady("The reference picture is not there yet.")
+    return session.with_anchor(dataclasses.replace(anchor, approved=approved))
+
+
+def redraw_anchor(session: Session, *, name: str, request: AnchorRedraw) -> Session:
+    """The anchor waiting for another picture; raises `EditConflict`."""
+    anchor = free_anchor(session, name)
+    version = anchor.wanted_version + 1
+    anchor = dataclasses.replace(
+        anchor,
+        status="pending",
+        asked=True,
+        approved=False,
+        error=None,
+        wanted_version=version,
+        seed=derive_seed(anchor.seed, version) if request.seed is None else request.seed,
+        prompt=request.prompt or anchor.prompt,
+    )
+    return reopen_for_asked(session.with_anchor(anchor))
+
+
+def free_anchor(session: Session, name: str) -> Anchor:
+    """The anchor; raises `EditConflict` while it, or a scene the character is in, is being drawn."""
+    anchor = session.anchor(name)
+    if anchor.status == "drawing":
+        raise EditConflict("The reference picture is being drawn; try again when it is ready.")
+    if any(scene.status in BUSY and anchor.name in who_is_in(session, scene) for scene in session.scenes):
+        raise EditConflict("A scene with that character is being drawn; try again when it is ready.")
+    return anchor
+
+
+def _anchor_at_rest(anchor: Anchor) -> Anchor:
+    if anchor.status != "drawing":
+        return dataclasses.replace(anchor, asked=False) if anchor.asked else anchor
+    return dataclasses.replace(anchor, status="pending", asked=False)
+
+
+def wake_anchors(session: Session) -> Session:
+    """Stale reference pictures wait to be drawn, and failed ones; a prompt that was blocked is never sent again."""
+    woken = tuple(_wake_anchor(session, anchor) for anchor in session.anchors or ())
+    if all(before is after for before, after in zip(session.anchors or (), woken, strict=True)):
+        return session
+    return dataclasses.replace(session, anchors=woken)
+
+
+def _wake_anchor(session: Session, anchor: Anchor) -> Anchor:
+    if anchor.status == "ready" and is_stale_anchor(session, anchor):
+        return dataclasses.replace(anchor, status="pending", asked=True, approved=False)
+    if anchor.status != "failed" or (anchor.error is not None and anchor.error.code == ContentBlocked.code):
+        return anchor
+    return dataclasses.replace(anchor, status="pending", error=None)
+
+
+def shown_anchors(session: Session) -> list[tuple[Anchor, AnchorPicture]]:
+    """The reference pictures there are."""
+    return [(anchor, anchor.picture) for anchor in session.anchors or () if anchor.picture is not None]
+
+
+def anchor_name(number: int, anchor: Anchor, suffix: str) -> str:
+    """The name of a reference picture in a ZIP, `anchors/00_Mira.jpg`."""
+    return f"anchors/{zip_name(number, anchor.name, suffix.lstrip('.')).removeprefix('scene_')}"
+
+
+def media_key(reference: Reference) -> str:
+    """By what the provider's name for a picture is kept."""
+    return fingerprint({"media": reference.sha256})
+
+
 # --- Pure functions: what a scene becomes ----------------------------------------------------------------------
 
 
@@ -1656,42 +2731,109 @@ def to_status(scene: Scene, *, status: SceneStatus) -> Scene:
     return dataclasses.replace(scene, status=status, attempts=scene.attempts + (status == "drawing"), error=None)
 
 
-def put_text(scene: Scene, *, words: SceneText, source: PromptSource, before: Scene) -> Scene:
-    """The words of the model or of the rules; what a person has changed since `before` wins."""
+def put_text(scene: Scene, *, words: SceneText, source: PromptSource) -> Scene:
+    """The words of the model or of the rules; what a person wrote wins."""
     if scene.image_prompt is not None:
         return dataclasses.replace(scene, status="pending")
+    said = words.characters if words.parts else words.characters or scene.facts.characters
     facts = dataclasses.replace(
         scene.facts,
-        characters=words.characters or scene.facts.characters,
+        characters=said,
         location=words.location or scene.facts.location,
         time_of_day=words.time_of_day if words.time_of_day != "unknown" else scene.facts.time_of_day,
     )
     return dataclasses.replace(
         scene,
-        title=(words.title or scene.title) if scene.title == before.title else scene.title,
-        description=words.description if scene.description == before.description else scene.description,
+        title=scene.title if "title" in scene.written else words.title or scene.title,
+        description=scene.description if "description" in scene.written else words.description,
         image_prompt=words.image_prompt,
         prompt_source=source,
+        parts=words.parts,
         facts=facts,
         status="pending",
     )
 
 
-def put_softened(scene: Scene, *, prompt: str) -> Scene:
-    return dataclasses.replace(scene, image_prompt=prompt, prompt_source="softened")
+def put_softened(scene: Scene, *, prompt: str, parts: PromptParts | None = None) -> Scene:
+    return dataclasses.replace(scene, image_prompt=prompt, prompt_source="softened", parts=parts)
 
 
-def put_picture(scene: Scene, *, version: ImageVersion) -> Scene:
+def put_picture(scene: Scene, *, version: ImageVersion, to_check: bool = False) -> Scene:
+    """The scene showing its new picture; one that is still to be looked at is not ready yet."""
+    shown_before = scene.current
+    if shown_before and (shown_before.version, shown_before.content_key) == (version.version, version.content_key):
+        version = shown_before  # shown again after a restart: what it cost stays
     versions = (*(v for v in scene.versions if v.version != version.version), version)
+    shown = dataclasses.replace(scene, versions=versions, current_version=version.version, error=None)
+    return shown if to_check else dataclasses.replace(shown, status="ready", asked=False)
+
+
+def put_shown(scene: Scene, *, number: int, to_check: bool = False) -> Scene:
+    """The scene showing a picture it has already; one that nobody has looked at yet may still be looked at."""
+    image = next(version for version in scene.versions if version.version == number)
+    unseen = to_check and not image.checks and image.unchecked is None
+    status: SceneStatus = "drawing" if unseen else "ready"
+    return dataclasses.replace(scene, current_version=number, status=status, error=None)
+
+
+def put_verdict(scene: Scene, *, verdict: Verdict, max_prompt_chars: int) -> Scene:
+    """The scene with what was found in its picture: ready, or waiting for the one picture that mends it."""
+    image = scene.current
+    if image is None or scene.status != "drawing":
+        return scene
+    seen = dataclasses.replace(image, checks=verdict.checks, unchecked=verdict.unchecked or None)
+    scene = with_version(scene, seen)
+    if scene.repair_of is not None:
+        return settle_repair(scene)
+    if not verdict.failed:
+        return dataclasses.replace(scene, status="ready", asked=False)
+    version = next_version(scene)
+    most = max_prompt_chars - (REFERENCES_ALLOWANCE_CHARS if image.references else 0)
+    waited = scene.asked and scene.approved_version == image.version  # an approval that waits for this picture
     return dataclasses.replace(
-        scene, versions=versions, current_version=version.version, status="ready", error=None, asked=False
+        scene,
+        repair_of=image.version,
+        wanted_version=version,
+        approved_version=version if waited else scene.approved_version,
+        image_prompt=repair_prompt(image.prompt, verdict.checks, most),
+        seed=derive_seed(image.seed, version),
     )
+
+
+def settle_repair(scene: Scene) -> Scene:
+    """Mended: the picture with fewer faults is shown, the later one when they are even or nobody could look."""
+    first = next((version for version in scene.versions if version.version == scene.repair_of), None)
+    later = scene.current
+    if first is None or later is None or faults(later) <= faults(first):
+        return dataclasses.replace(scene, status="ready", repair_of=None, asked=False)
+    return give_up_repair(scene)
+
+
+def give_up_repair(scene: Scene) -> Scene:
+    """The scene showing the picture that was to be mended, with its faults told."""
+    if scene.repair_of is None:
+        return scene
+    approved = scene.repair_of if scene.approved_version == scene.wanted_version else scene.approved_version
+    shown = show_version(scene, scene.repair_of)
+    return dataclasses.replace(shown, status="ready", repair_of=None, asked=False, approved_version=approved)
+
+
+def faults(image: ImageVersion) -> int:
+    return sum(not check.ok for check in image.checks)
+
+
+def with_version(scene: Scene, image: ImageVersion) -> Scene:
+    """The scene with that version in the place of the one of the same number."""
+    versions = tuple(image if version.version == image.version else version for version in scene.versions)
+    return dataclasses.replace(scene, versions=versions)
 
 
 def fail_scene(scene: Scene, *, problem: Problem) -> Scene:
     """A scene that failed keeps the picture it had; an approval that waited for a better one falls back to it."""
     approved = approved_or_shown(scene)
-    return dataclasses.replace(scene, status="failed", error=problem, approved_version=approved, asked=False)
+    return dataclasses.replace(
+        scene, status="failed", error=problem, approved_version=approved, asked=False, repair_of=None
+    )
 
 
 def redraw(scene: Scene, request: RegenerateRequest) -> Scene:
@@ -1709,7 +2851,9 @@ def redraw(scene: Scene, request: RegenerateRequest) -> Scene:
         seed=derive_seed(scene.seed, version) if request.seed is None else request.seed,
         image_prompt=request.image_prompt or scene.image_prompt,
         prompt_source="edited" if edited else scene.prompt_source,
+        parts=None if edited else scene.parts,
         quality=request.quality or scene.quality,
+        repair_of=None,
     )
 
 
@@ -1726,7 +2870,10 @@ def apply_edit(scene: Scene, *, edit: SceneEdit, expected: int | None) -> Scene:
         name: value for name, value in (("title", edit.title), ("description", edit.description)) if value is not None
     }
     if edit.image_prompt is not None and edit.image_prompt != scene.image_prompt:
-        changes |= {"image_prompt": edit.image_prompt, "prompt_source": "edited"}
+        changes |= {"image_prompt": edit.image_prompt, "prompt_source": "edited", "parts": None}
+    written = tuple(name for name in WRITABLE if name in changes and name not in scene.written)
+    if written:
+        changes["written"] = (*scene.written, *written)
     return dataclasses.replace(scene, **changes) if changes else scene  # type: ignore[arg-type]
 
 
@@ -1740,6 +2887,7 @@ def show_version(scene: Scene, number: int) -> Scene:
         current_version=number,
         image_prompt=image.prompt,
         prompt_source=image.prompt_source,
+        parts=image.parts,
         seed=image.seed,
         quality=image.quality,
         status="ready" if scene.status == "failed" else scene.status,
@@ -1778,8 +2926,11 @@ def accepted(session: Session) -> Accepted:
     return Accepted(session_id=session.session_id, status=status, message=messages[session.status])
 
 
-def progress(session: Session) -> Progress:
-    """Steps: the split, the bible, and for each scene its prompt and its picture, as far as `stop_at` goes."""
+def progress(session: Session, *, stale: int = 0) -> Progress:
+    """Steps: the split, the bible, and for each scene its prompt and its picture, as far as `stop_at` goes.
+
+    `stale` pictures are there, so they count as done; the description tells of them.
+    """
     wanted = [_steps_wanted(session, scene) for scene in session.scenes]
     done = [_steps_done(scene) for scene in session.scenes]
     bible = int(any(wanted))
@@ -1790,7 +2941,7 @@ def progress(session: Session) -> Progress:
         current_step=current,
         total_steps=total,
         percent=100 * current // total,
-        description=_describe(session, ready),
+        description=_describe(session, ready, stale),
     )
 
 
@@ -1804,7 +2955,7 @@ def _steps_done(scene: Scene) -> int:
     return 2 if scene.status in DONE else int(scene.image_prompt is not None)
 
 
-def _describe(session: Session, ready: int) -> str:
+def _describe(session: Session, ready: int, stale: int) -> str:
     scenes = len(session.scenes)
     failed = sum(scene.status == "failed" for scene in session.scenes)
     if session.status in ("processing", "pending"):
@@ -1813,16 +2964,18 @@ def _describe(session: Session, ready: int) -> str:
         return f"Drawing: {ready} of {scenes} pictures ready"
     if session.status == "awaiting_review":
         return "Waiting for your review"
-    ending = f", {failed} failed" if failed else ""
-    return f"{ready} of {scenes} pictures ready{ending}"
+    waiting = scenes - ready - failed
+    notes = [(failed, "failed"), (waiting, "not drawn yet"), (stale, "stale")]
+    return ", ".join([f"{ready} of {scenes} pictures ready", *(f"{n} {what}" for n, what in notes if n)])
 
 
-def progress_json(session: Session) -> str:
+def progress_json(session: Session, *, stale: int = 0) -> str:
     return json.dumps(
-        progress(session).model_dump()
+        progress(session, stale=stale).model_dump()
         | {
             "session_id": session.session_id,
             "status": session.status,
+            "scene_ids": [scene.scene_id for scene in session.scenes],
             "cost_usd": round(session.cost_usd, COST_DIGITS),
             "error": session.error.model_dump() if session.error else None,
         },
@@ -1907,6 +3060,13 @@ def is_draft(model: str) -> bool:
     return model.startswith(DRAFT_PREFIX)
 
 
+def question_key(question: TextRequest) -> str:
+    """What makes a question the same question; a picture in it counts by its hash."""
+    parts = dataclasses.asdict(question)
+    picture = parts.pop("picture")
+    return fingerprint(parts if picture is None else parts | {"picture": hashlib.sha256(picture).hexdigest()})
+
+
 def content_key(request: ImageRequest) -> str:
     """What makes a picture the same picture: prompt, model, size, seed; for a draft also the facts it is made of."""
     parts: dict[str, object] = {
@@ -1915,6 +3075,8 @@ def content_key(request: ImageRequest) -> str:
         "size": [request.width, request.height],
         "seed": request.seed,
     }
+    if request.references:
+        parts["references"] = [reference.sha256 for reference in request.references]
     if is_draft(request.model):
         parts["depiction"] = dataclasses.asdict(request.depiction)
     return fingerprint(parts)

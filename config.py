@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     runware_base_url: str = "https://api.runware.ai/v1"
     image_origins: CommaList = ("https://im.runware.ai",)
     text_model: str = "openai/gpt-6-luna"
+    check_model: str | None = None
     image_model: str = "runware:400@2"
     draft_image_model: str = "runware:400@4"
 

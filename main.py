@@ -36,8 +36,13 @@ from models import (
     Accepted,
     AnalyzeRequest,
     AnalyzeView,
+    AnchorEdit,
+    AnchorNotFound,
+    AnchorRedraw,
+    AnchorView,
     ApproveRequest,
     ApproveView,
+    BibleEdit,
     BodyTooLarge,
     BodyTooSlow,
     BudgetReached,
@@ -55,6 +60,7 @@ from models import (
     ImageNotFound,
     InvalidRequest,
     ModelList,
+    MoveRequest,
     NotHere,
     NothingReady,
     NotReady,
@@ -72,6 +78,7 @@ from models import (
     SceneNotFound,
     ServiceFull,
     SessionNotFound,
+    SplitRequest,
     StatusView,
     StorageUnavailable,
     StoryError,
@@ -92,6 +99,7 @@ NO_STORE = "no-store"
 PICTURE_CACHE = "private, max-age=31536000, immutable"
 LOCAL = "local"
 UPLOAD_PATH = "/upload"
+ANCHOR_PATH = r"/sessions/[0-9a-f]+/anchors/[^/]+"
 ENVELOPE_BYTES = 10_000  # what a form may hold around its file
 SUMMARY = "Turns a story or script into pictures."
 DESCRIPTION = """
@@ -110,6 +118,7 @@ STATUS: Mapping[type[StoryError], int] = {
     IdempotencyConflict: 422,
     SessionNotFound: 404,
     SceneNotFound: 404,
+    AnchorNotFound: 404,
     ImageNotFound: 404,
     ProjectNotFound: 404,
     NotHere: 404,
@@ -432,6 +441,138 @@ async def edit_scene(
     return scene
 
 
+STRUCTURE = problems(*COMMON, 404, 409, 412, 503)
+
+
+@stories.post("/sessions/{session_id}/scenes/{number}/split", responses=STRUCTURE)
+async def split_scene(
+    session_id: str,
+    number: int,
+    body: SplitRequest,
+    response: Response,
+    studio: TheStudio,
+    caller: Caller,
+    if_match: IfMatch = None,
+) -> StatusView:
+    """Cut a scene in two at an offset into the story. The first half keeps its id and pictures; nothing is drawn."""
+    expected = expected_version(if_match)
+    return tagged(response, await studio.split_scene(caller, session_id, number, body.at, expected=expected))
+
+
+@stories.post("/sessions/{session_id}/scenes/{number}/merge", responses=STRUCTURE)
+async def merge_scene(
+    session_id: str, number: int, response: Response, studio: TheStudio, caller: Caller, if_match: IfMatch = None
+) -> StatusView:
+    """Join a scene with the next one. The pictures of both stay as versions of the first; nothing is drawn."""
+    expected = expected_version(if_match)
+    return tagged(response, await studio.merge_scene(caller, session_id, number, expected=expected))
+
+
+@stories.post("/sessions/{session_id}/scenes/{number}/move", responses=STRUCTURE)
+async def move_scene(
+    session_id: str,
+    number: int,
+    body: MoveRequest,
+    response: Response,
+    studio: TheStudio,
+    caller: Caller,
+    if_match: IfMatch = None,
+) -> StatusView:
+    """Show a scene at another place. Its id, text and pictures stay."""
+    expected = expected_version(if_match)
+    return tagged(response, await studio.move_scene(caller, session_id, number, body.to, expected=expected))
+
+
+@stories.patch("/sessions/{session_id}/bible", responses=STRUCTURE)
+async def edit_bible(
+    session_id: str,
+    body: BibleEdit,
+    response: Response,
+    studio: TheStudio,
+    caller: Caller,
+    if_match: IfMatch = None,
+) -> StatusView:
+    """Edit the story bible. Exactly the scenes it concerns become stale; `/continue` draws them anew."""
+    return tagged(response, await studio.edit_bible(caller, session_id, body, expected=expected_version(if_match)))
+
+
+def tagged(response: Response, edited: tuple[int, StatusView]) -> StatusView:
+    """A session right after an edit, with its version as the ETag: the one `/status` gives."""
+    version, view = edited
+    response.headers["ETag"] = f'"{version}"'
+    return view
+
+
+@stories.get("/sessions/{session_id}/anchors/{name}", responses=problems(401, 404, 422))
+async def get_anchor(session_id: str, name: str, studio: TheStudio, caller: Caller) -> AnchorView:
+    """One recurring character's reference picture."""
+    return await studio.anchor(caller, session_id, name)
+
+
+@stories.patch("/sessions/{session_id}/anchors/{name}", responses=problems(*COMMON, 404, 409, 503))
+async def edit_anchor(session_id: str, name: str, body: AnchorEdit, studio: TheStudio, caller: Caller) -> AnchorView:
+    """Approve a reference picture, or take the approval back."""
+    return await studio.edit_anchor(caller, session_id, name, body)
+
+
+@stories.post(
+    "/sessions/{session_id}/anchors/{name}/redraw",
+    status_code=202,
+    responses=problems(*COMMON, 404, 409, 429, 503),
+)
+async def redraw_anchor(
+    session_id: str, name: str, body: AnchorRedraw, response: Response, studio: TheStudio, caller: PayingCaller
+) -> Accepted:
+    """Draw a reference picture again; the scenes the character is in are stale once it is there."""
+    return follow(response, await studio.redraw_anchor(caller, session_id, name, body))
+
+
+ANCHOR_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            }
+        },
+    }
+}
+
+
+async def uploaded_picture(request: Request, caller: PayingCaller) -> bytes:
+    """The bytes of the form's `file`; raises `BodyTooLarge`, and whoever may not send one is told before it is read."""
+    if media_type_of(request) != "multipart/form-data":
+        raise HTTPException(415)
+    settings: Settings = request.app.state.settings
+    async with request.form(max_files=1, max_fields=0) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise RequestValidationError([{"loc": ("body", "file"), "type": "missing"}])
+        if (file.size or 0) > settings.max_image_bytes:
+            raise BodyTooLarge
+        return await file.read()
+
+
+@stories.put(
+    "/sessions/{session_id}/anchors/{name}",
+    responses=problems(*COMMON, 404, 409, 429, 503),
+    openapi_extra=ANCHOR_BODY,
+)
+async def replace_anchor(
+    session_id: str,
+    name: str,
+    studio: TheStudio,
+    caller: Caller,
+    file: Annotated[bytes, Depends(uploaded_picture)],
+) -> AnchorView:
+    """Put a picture of your own in the place of a reference picture: JPEG, PNG or WebP."""
+    return await studio.replace_anchor(caller, session_id, name, file)
+
+
 # --- Handing over ----------------------------------------------------------------------------------------------
 
 results = APIRouter(tags=["results"])
@@ -679,9 +820,18 @@ def location(parts: tuple[int | str, ...]) -> str:
 
 
 def _names() -> frozenset[str]:
-    bodies = (GenerateRequest, ApproveRequest, DownloadRequest, ContinueRequest, RegenerateRequest, SceneEdit)
+    bodies = (
+        GenerateRequest,
+        ApproveRequest,
+        DownloadRequest,
+        ContinueRequest,
+        RegenerateRequest,
+        SceneEdit,
+        AnchorEdit,
+        AnchorRedraw,
+    )
     fields = {name for body in bodies for name in body.model_fields}
-    edges = {"body", "file", "query", "path", "header", "wait", "after", "limit", "sig", "number", "session_id"}
+    edges = {"body", "query", "path", "header", "wait", "after", "limit", "sig", "number", "session_id", "file", "name"}
     return frozenset(fields | edges | {"Idempotency-Key", "If-None-Match", "If-Match", "Last-Event-ID"})
 
 
@@ -783,7 +933,10 @@ def _handle_errors(app: FastAPI) -> None:
 
 def _surround(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """The middleware, innermost first."""
-    uploads = {UPLOAD_PATH: settings.max_upload_bytes + ENVELOPE_BYTES}
+    uploads = {
+        UPLOAD_PATH: settings.max_upload_bytes + ENVELOPE_BYTES,
+        ANCHOR_PATH: settings.max_image_bytes + ENVELOPE_BYTES,
+    }
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, uploads=uploads)
     app.add_middleware(PageFiles)
     app.add_middleware(Crashes, answer=crashed)

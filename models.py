@@ -16,7 +16,9 @@ Consistency = Literal["references", "prompt"]
 StopAt = Literal["scenes", "prompts", "images"]
 SessionStatus = Literal["pending", "processing", "awaiting_review", "completed", "failed", "cancelled"]
 SceneStatus = Literal["pending", "prompting", "drawing", "ready", "failed"]
+AnchorStatus = Literal["pending", "drawing", "ready", "failed"]
 PromptSource = Literal["model", "offline", "edited", "softened"]
+WrittenField = Literal["title", "description"]
 TimeOfDay = Literal["dawn", "morning", "day", "evening", "night", "unknown"]
 Weather = Literal["clear", "cloudy", "rain", "snow", "fog", "storm", "wind", "unknown"]
 ServiceState = Literal["available", "not_configured", "unavailable"]
@@ -152,7 +154,26 @@ class GenerationSettings(BaseModel):
     quality: Quality = "final"
     consistency: Consistency = "references"
     check_images: bool = False
+    check_model: str | None = None  # looks at the pictures; None in sessions older than that setting
     stop_at: StopAt = "images"
+
+
+@dataclass(frozen=True, slots=True)
+class PictureCheck:
+    """One yes-or-no question about a picture, asked so that yes is right, and what was seen."""
+
+    question: str
+    ok: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptParts:
+    """What a model said for a prompt; the bible's words for who is seen and for the place are put to it by rule."""
+
+    action: str
+    characters: tuple[str, ...] = ()  # as the bible names them
+    location: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +192,10 @@ class ImageVersion:
     cost_usd: float
     content_key: str
     created_at: datetime
+    parts: PromptParts | None = None  # of its prompt, where a model wrote it
+    references: tuple[str, ...] = ()  # whose reference pictures it was drawn with
+    checks: tuple[PictureCheck, ...] = ()
+    unchecked: str | None = None  # why a check that was asked for was not made
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +212,8 @@ class Scene:
     description: str = ""
     image_prompt: str | None = None
     prompt_source: PromptSource | None = None
+    parts: PromptParts | None = None  # of the prompt, where a model wrote it: a bible edit composes it anew from them
+    written: tuple[WrittenField, ...] = ()  # what a person wrote, and no model writes over
     seed: int = 0
     quality: Quality = "final"
     status: SceneStatus = "pending"
@@ -195,6 +222,7 @@ class Scene:
     current_version: int | None = None
     approved_version: int | None = None
     attempts: int = 0
+    repair_of: int | None = None  # the version whose failed checks the picture under way is to mend
     asked: bool = False  # somebody asked for this one picture: it is drawn, whatever the rest of the session waits for
     error: Problem | None = None
     changed_in: int = 0  # the session version in which this scene last changed
@@ -212,6 +240,46 @@ class Scene:
     @property
     def cost_usd(self) -> float:
         return sum(v.cost_usd for v in self.versions)
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorPicture:
+    """The picture a character is known by; `kept` is its name in the store of pictures, `{sha256}.{suffix}`."""
+
+    version: int
+    kept: str
+    file: str
+    source: Literal["drawn", "uploaded"]
+    prompt: str
+    seed: int
+    model: str | None
+    width: int
+    height: int
+    created_at: datetime
+
+    @property
+    def sha256(self) -> str:
+        return self.kept.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A recurring character's reference picture: drawn once, sent with every scene the character is in.
+
+    While another one is being drawn, and when that failed, `picture` is the earlier one.
+    """
+
+    anchor_id: str
+    name: str
+    seed: int
+    prompt: str | None = None  # written by a person; else it follows from the bible
+    status: AnchorStatus = "pending"
+    picture: AnchorPicture | None = None
+    wanted_version: int = 1
+    approved: bool = False
+    asked: bool = False  # somebody asked for this one picture: it is drawn, whatever else waits
+    cost_usd: float = 0.0
+    error: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +303,8 @@ class Session:
     cost_usd: float = 0.0
     approved_at: datetime | None = None
     version: int = 1
+    consistency: Consistency = "prompt"  # in force: what was asked for, as far as the image model can do it
+    anchors: tuple[Anchor, ...] | None = None  # None until the bible is there and they are chosen
 
     def scene(self, scene_id: str) -> Scene:
         """The scene with that id; raises `SceneNotFound`."""
@@ -249,6 +319,18 @@ class Session:
             if scene.scene_number == number:
                 return scene
         raise SceneNotFound(str(number))
+
+    def anchor(self, name: str) -> Anchor:
+        """The reference picture of that character; raises `AnchorNotFound`."""
+        for anchor in self.anchors or ():
+            if name in (anchor.name, anchor.anchor_id):
+                return anchor
+        raise AnchorNotFound
+
+    def with_anchor(self, anchor: Anchor) -> Session:
+        """The same session with the anchor of that `anchor_id` replaced."""
+        anchors = tuple(anchor if a.anchor_id == anchor.anchor_id else a for a in self.anchors or ())
+        return dataclasses.replace(self, anchors=anchors)
 
     def text_of(self, scene: Scene) -> str:
         return self.story_text[scene.start : scene.end]
@@ -267,7 +349,7 @@ class StoryError(Exception):
 
     StoryError
     ├── RequestError                       the caller can mend it
-    │   ├── SessionNotFound · SceneNotFound · ImageNotFound · ProjectNotFound · NotHere
+    │   ├── SessionNotFound · SceneNotFound · AnchorNotFound · ImageNotFound · ProjectNotFound · NotHere
     │   ├── InvalidRequest · UnknownModel · PriceUnknown
     │   ├── IdempotencyConflict · EditConflict · VersionMismatch · NotReady · NothingReady
     │   ├── BodyTooLarge · BodyTooSlow
@@ -279,6 +361,7 @@ class StoryError(Exception):
     ├── ProviderError                      a provider said no, or nothing
     │   ├── ProviderUnavailable            retryable: overload, network, 5xx, unreadable answer
     │   ├── ProviderRefused                not retryable: our request is wrong, or the model unknown
+    │   │   └── ReferenceLost              it no longer has a picture we uploaded: upload it again
     │   ├── ContentBlocked                 the prompt or the picture met a content policy
     │   ├── ProviderAccount                key, credit: nothing will work until the owner acts
     │   └── BadImage                       what was fetched is not the picture that was asked for
@@ -324,6 +407,12 @@ class SceneNotFound(RequestError):
 
     def __init__(self, scene: str = "", *, retry_after: float | None = None) -> None:
         super().__init__("The session has no such scene.")
+
+
+class AnchorNotFound(RequestError):
+    """The session has no reference picture of that name."""
+
+    code = "anchor_not_found"
 
 
 class ImageNotFound(RequestError):
@@ -504,6 +593,12 @@ class ProviderRefused(ProviderError):
     code = "provider_refused"
 
 
+class ReferenceLost(ProviderRefused):
+    """The provider does not know a reference picture any more."""
+
+    code = "reference_lost"
+
+
 class ContentBlocked(ProviderError):
     """The provider's content policy blocked this scene."""
 
@@ -630,6 +725,57 @@ class SceneEdit(RequestBody):
     current_version: int | None = Field(default=None, ge=1)
 
 
+class AnchorRedraw(RequestBody):
+    """A reference picture to draw again, with another seed or prompt."""
+
+    prompt: str | None = Field(default=None, min_length=2, max_length=3000)
+    seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
+
+
+class AnchorEdit(RequestBody):
+    """What may be changed on a reference picture without a model call."""
+
+    approved: bool
+
+
+class SplitRequest(RequestBody):
+    """Where a scene is cut in two."""
+
+    at: int = Field(ge=1, description="Offset into the story, in characters: the second half begins there.")
+
+
+class MoveRequest(RequestBody):
+    """The place a scene goes to."""
+
+    to: int = Field(ge=0, description="The `scene_number` it has then.")
+
+
+class CharacterEdit(RequestBody):
+    """One character of the bible, by name: a known one is changed, a new one (with an appearance) added."""
+
+    name: str = Field(min_length=1, max_length=80)
+    appearance: str | None = Field(default=None, min_length=1, max_length=320)
+    aliases: list[Annotated[str, Field(min_length=1, max_length=80)]] | None = Field(default=None, max_length=8)
+    remove: bool = False
+
+
+class PlaceEdit(RequestBody):
+    """One place of the bible, by name: a known one is changed, a new one added."""
+
+    name: str = Field(min_length=1, max_length=80)
+    description: str | None = Field(default=None, min_length=1, max_length=240)
+    remove: bool = False
+
+
+class BibleEdit(RequestBody):
+    """What may be changed in the story bible; whatever is left out stays as it is."""
+
+    title: str | None = Field(default=None, min_length=1, max_length=200)
+    style: str | None = Field(default=None, min_length=1, max_length=500)
+    characters: list[CharacterEdit] = Field(default=[], max_length=50)
+    places: list[PlaceEdit] = Field(default=[], max_length=50)
+
+
 # --- Answers ---------------------------------------------------------------------------------------------------
 
 
@@ -677,7 +823,7 @@ class SceneView(BaseModel):
     image_prompt: str | None
     prompt_source: PromptSource | None
     status: SceneStatus
-    stale: bool = Field(description="Its prompt was edited after its picture was drawn.")
+    stale: bool = Field(description="Drawing it now would make another picture than the one shown.")
     redraw_cost_usd: float | None = Field(description="What drawing it again would cost; null when unknown.")
     image_url: str | None
     image_path: str | None = Field(description="Where the picture lies under PROJECTS_DIR.")
@@ -688,6 +834,11 @@ class SceneView(BaseModel):
     cost_usd: float
     attempts: int
     approved: bool
+    references: list[str] = Field(
+        default=[], description="The characters whose reference pictures its picture was drawn with."
+    )
+    checks: list[PictureCheck] = Field(default=[], description="What `check_images` found in the picture shown.")
+    unchecked: str | None = Field(default=None, description="Why a check that was asked for was not made.")
     error: Problem | None
 
 
@@ -705,6 +856,8 @@ class VersionView(BaseModel):
     width: int
     height: int
     cost_usd: float
+    checks: list[PictureCheck] = []
+    unchecked: str | None = None
     created_at: AwareDatetime
 
 
@@ -717,6 +870,28 @@ class SceneDetail(SceneView):
     versions: list[VersionView]
 
 
+class AnchorView(BaseModel):
+    """A recurring character's reference picture as clients see it."""
+
+    anchor_id: str
+    name: str
+    status: AnchorStatus
+    prompt: str
+    seed: int
+    source: Literal["drawn", "uploaded"] | None = Field(description="Where the picture is from; null without one.")
+    stale: bool = Field(description="The bible's words, or its prompt, changed after it was drawn.")
+    approved: bool
+    image_url: str | None
+    image_path: str | None = Field(description="Where the picture lies under PROJECTS_DIR.")
+    width: int | None
+    height: int | None
+    model: str | None
+    cost_usd: float
+    redraw_cost_usd: float | None = Field(description="What drawing it again would cost; null when unknown.")
+    scenes: list[int] = Field(description="The numbers of the scenes in which the character appears.")
+    error: Problem | None
+
+
 class StatusView(BaseModel):
     """A session as clients see it."""
 
@@ -726,6 +901,8 @@ class StatusView(BaseModel):
     progress: Progress
     analysis: ScriptAnalysis
     story_bible: StoryBible | None
+    consistency: Consistency = Field(description="In force: `prompt` where the image model takes no references.")
+    anchors: list[AnchorView] = Field(description="Reference pictures, once the story bible is there.")
     scenes: list[SceneView]
     cost_usd: float
     max_cost_usd: float | None
@@ -864,6 +1041,7 @@ class TextRequest:
     max_tokens: int
     temperature: float
     seed: int
+    picture: bytes | None = None  # a JPEG that the question is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -895,6 +1073,22 @@ class Depiction:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """A picture that says how somebody looks: its place in a request is its place in the prompt's words.
+
+    `media` is the provider's name for its bytes, empty until they are uploaded.
+    """
+
+    name: str
+    kept: str  # its name in the store of pictures, `{sha256}.{suffix}`
+    media: str = ""
+
+    @property
+    def sha256(self) -> str:
+        return self.kept.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRequest:
     """One picture to be drawn, `width` × `height` pixels, deterministic from `seed` as far as the model can."""
 
@@ -904,6 +1098,7 @@ class ImageRequest:
     height: int
     seed: int
     depiction: Depiction = Depiction()
+    references: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

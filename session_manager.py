@@ -79,7 +79,7 @@ class Answer:
 
     owner: str
     content_key: str
-    kind: Literal["text", "picture"]
+    kind: Literal["text", "picture", "media"]
     body: str
 
 

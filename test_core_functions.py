@@ -40,6 +40,7 @@ from ai_services import (
     bible_request,
     check_picture,
     compose_prompt,
+    compose_scene,
     is_allowed_url,
     present_figures,
     read_bible,
@@ -53,8 +54,10 @@ from models import (
     AspectRatio,
     BadImage,
     BibleCharacter,
+    BibleEdit,
     BiblePlace,
     BudgetReached,
+    CharacterEdit,
     ContentBlocked,
     ContinueRequest,
     Depiction,
@@ -74,9 +77,11 @@ from models import (
     NothingReady,
     NotReady,
     Picture,
+    PlaceEdit,
     PriceUnknown,
     Problem,
     ProjectNotFound,
+    PromptParts,
     ProviderAccount,
     ProviderCall,
     ProviderError,
@@ -113,16 +118,21 @@ from session_manager import (
 )
 from utils import (
     ProjectFiles,
+    SceneReading,
     analyze_script,
     count_words,
     derive_seed,
     fingerprint,
     gather_bounded,
     guess_language,
+    is_cut,
+    is_named,
     is_session_id,
     max_scenes,
+    nearest_cut,
     new_scene_id,
     new_session_id,
+    read_borders,
     read_scenes,
     read_story,
     scene_title,
@@ -265,6 +275,30 @@ def png(width: int, height: int, colour: int = 7) -> bytes:
 
 
 # --- Script analysis -------------------------------------------------------------------------------------------
+
+
+@promise(SCRIPT_ANALYSIS)
+def a_person_may_cut_between_words_and_the_nearest_place_is_known() -> None:
+    text = "She doesn’t e\u0301lan. 春天来了."
+
+    assert [text[at:] for at in range(1, len(text)) if is_cut(text, at)][:3] == [text[3:], text[4:], text[11:]]
+    assert is_cut(text, text.index("天"))
+    assert nearest_cut(text, 6, 0, len(text)) == 4
+    assert nearest_cut(text, 999, 0, 11) == 4
+    assert nearest_cut("word", 2, 0, 4) is None
+    assert is_named("Then MIRA ran.", "Mira", "en") == is_named("Then MIRA ran.", "Mira", "de")
+    assert is_named("Mira’s boat", "Mira", "en") and not is_named("Miranda ran", "Mira", "en")
+
+
+@promise(SCRIPT_ANALYSIS)
+def borders_set_by_hand_are_read_as_those_we_set() -> None:
+    reading = read_story(STORY, 3, 50)
+    borders = [(scene.start, scene.end) for scene in reading.scenes]
+
+    again = read_borders(STORY, borders, reading.analysis)
+
+    assert tuple(again) == reading.scenes
+    assert all(isinstance(scene, SceneReading) for scene in again)
 
 
 @promise(SCRIPT_ANALYSIS)
@@ -1352,7 +1386,7 @@ async def providers() -> AsyncIterator[Providers]:
 
 def question(*, model: str = TEXT_MODEL) -> TextRequest:
     settings = SETTINGS.model_copy(update={"text_model": model})
-    return scene_request(BIBLE, STORY[:100], 0, 3, SceneFacts(), settings, 1900, seed=7)
+    return scene_request(BIBLE, STORY[:100], SceneFacts(), settings, 1900, seed=7)
 
 
 @promise(AI_SERVICES)
@@ -1716,10 +1750,9 @@ def a_bible_is_cleaned_when_it_is_read() -> None:
 @promise(AI_SERVICES)
 def the_question_for_a_scene_holds_the_bible_and_its_text() -> None:
     facts = SceneFacts(characters=("Mira",), weather="fog")
-    asked = scene_request(BIBLE, "Mira ran.", 1, 3, facts, SETTINGS, 1900, seed=7)
-    softer = scene_request(BIBLE, "Mira ran.", 1, 3, facts, SETTINGS, 1900, seed=7, softened=True)
+    asked = scene_request(BIBLE, "Mira ran.", facts, SETTINGS, 1900, seed=7)
+    softer = scene_request(BIBLE, "Mira ran.", facts, SETTINGS, 1900, seed=7, softened=True)
 
-    assert "Scene 2 of 3" in asked.user
     assert "Mira ran." in asked.user
     assert "straw hat" in asked.user
     assert "fog" in asked.user
@@ -1780,6 +1813,12 @@ class FakeWriter:
 
     def worst_cost(self, request: TextRequest) -> float | None:
         return self.price
+
+    def story_bytes(self, model: str) -> int:
+        return 100_000
+
+    def sees(self, model: str) -> bool:
+        return True
 
     async def answer(self, request: TextRequest, spending: Spending) -> TextAnswer:
         if self.refuses is not None:
@@ -1991,7 +2030,7 @@ async def a_story_becomes_pictures(folder: Path) -> None:
 @promise(BUSINESS_LOGIC)
 async def the_whole_way_through_both_providers(folder: Path) -> None:
     async with providers() as web, house(folder, writer=web.writer, image_model=web.painter) as here:
-        session = await here.drawn(image_model="runware:400@2")
+        session = await here.drawn(image_model="runware:400@2", consistency="prompt")
 
         assert session.status == "completed"
         assert session.cost_usd == pytest.approx(4 * 0.0004 + 3 * 0.0008)
@@ -2038,7 +2077,7 @@ async def what_cannot_be_done_is_said_before_anything_is_spent(folder: Path) -> 
 @promise(BUSINESS_LOGIC)
 async def one_failed_scene_does_not_sink_the_rest(folder: Path) -> None:
     async with house(folder) as here:
-        here.painter.failing[derive_seed(5, 1)] = ProviderUnavailable("Runware is away.")
+        here.painter.failing[derive_seed(5, STORY.index("She carried"))] = ProviderUnavailable("Runware is away.")
         session = await here.drawn(seed=5)
 
         assert session.status == "completed"
@@ -2296,7 +2335,7 @@ async def a_scene_is_edited_without_a_model(folder: Path) -> None:
         assert after.scenes[1].current_version == 2
         assert here.painter.drawn[-1].prompt == "Mira on a red horse"
         assert len(here.painter.drawn) == 4
-        assert not business_logic.is_stale(after.scenes[1])
+        assert not here.studio.is_stale(after, after.scenes[1])
 
 
 @promise(BUSINESS_LOGIC)
@@ -2728,14 +2767,20 @@ def a_session_ends_when_nothing_has_work_left() -> None:
 
 @promise(BUSINESS_LOGIC)
 def going_on_wakes_what_is_missing_failed_or_stale() -> None:
+    def changed(_: Session, scene: Scene) -> bool:
+        return scene.image_prompt == "edited since"
+
     session = all_ready(new_session(scenes=3, status="completed"))
     failed = session.with_scene(business_logic.fail_scene(session.scenes[2], problem=problem("bad_image")))
     stale = failed.with_scene(dataclasses.replace(ready(failed.scenes[1]), image_prompt="edited since"))
 
-    nothing = business_logic.go_on(session, max_cost_usd=2.0)
-    woken = business_logic.go_on(stale, max_cost_usd=2.0)
+    nothing = business_logic.go_on(session, max_cost_usd=2.0, stale=changed)
+    woken = business_logic.go_on(stale, max_cost_usd=2.0, stale=changed)
 
-    assert business_logic.is_stale(stale.scenes[1]) and not business_logic.is_stale(stale.scenes[0])
+    assert business_logic.is_stale(stale.scenes[1], "another key")
+    assert not business_logic.is_stale(stale.scenes[1], "key 1")
+    assert business_logic.is_stale(dataclasses.replace(stale.scenes[1], image_prompt=None), "key 1")
+    assert not business_logic.is_stale(new_session().scenes[0], "key 1")
     assert (nothing.status, nothing.max_cost_usd) == ("completed", 2.0)
     assert (woken.status, woken.max_cost_usd) == ("processing", 2.0)
     assert [scene.status for scene in woken.scenes] == ["ready", "pending", "pending"]
@@ -2765,12 +2810,79 @@ def an_approval_chooses_scenes_and_waits_for_better_pictures() -> None:
 
 
 @promise(BUSINESS_LOGIC)
+def borders_and_order_are_edited_and_no_picture_is_lost() -> None:
+    session = all_ready(new_session(scenes=3, status="completed"))
+    first, second, third = session.scenes
+    at = first.start + 5
+
+    two = business_logic.split(
+        session,
+        scene_id=first.scene_id,
+        halves=(reading_of(first.start, at), reading_of(at, first.end)),
+        new_id="new",
+        most=4,
+        expected=None,
+    )
+    one = business_logic.merge(
+        session, scene_ids=(first.scene_id, second.scene_id), whole=reading_of(first.start, second.end), expected=None
+    )
+    moved = business_logic.move(session, scene_id=third.scene_id, to=0, expected=session.version)
+
+    assert [scene.scene_id for scene in two.scenes] == [first.scene_id, "new", second.scene_id, third.scene_id]
+    assert [(s.start, s.end) for s in two.scenes[:2]] == [(first.start, at), (at, first.end)]
+    assert (two.scenes[0].versions, two.scenes[0].image_prompt, two.scenes[0].title) == (first.versions, None, "Read")
+    assert (two.scenes[1].status, two.scenes[1].excerpt) == ("pending", session.story_text[at : first.end].strip())
+    assert [version.version for version in one.scenes[0].versions] == [1, 2]
+    assert [scene.scene_number for scene in one.scenes] == [0, 1]
+    assert [scene.scene_id for scene in moved.scenes] == [third.scene_id, first.scene_id, second.scene_id]
+    assert business_logic.move(session, scene_id=third.scene_id, to=2, expected=None) is session
+    assert business_logic.in_order(session, list(session.scenes)) is session
+    drawing = session.with_scene(business_logic.to_status(first, status="drawing"))
+    assert outcome(lambda: business_logic.editable(drawing, first.scene_id, None)) == "EditConflict"
+    assert outcome(lambda: business_logic.editable(session, first.scene_id, 99)) == "VersionMismatch"
+    assert outcome(lambda: business_logic.check_cut(session, first, first.end + 1)) == "InvalidRequest"
+    shown = business_logic.put_shown(dataclasses.replace(one.scenes[0], status="drawing"), number=2)
+    assert (shown.status, shown.current_version) == ("ready", 2)
+
+
+def reading_of(start: int, end: int) -> SceneReading:
+    return SceneReading(start, end, "Read", SceneFacts())
+
+
+@promise(BUSINESS_LOGIC)
+def a_bible_is_edited_and_only_those_concerned_change() -> None:
+    plain = all_ready(new_session(scenes=2, status="completed"))
+    parts = PromptParts("Somebody runs", ("Mira",))
+    named = dataclasses.replace(plain.scenes[0], parts=parts, facts=SceneFacts(characters=("Mira",)))
+    session = dataclasses.replace(plain.with_scene(named), story_bible=BIBLE)
+    coat = BibleEdit(characters=[CharacterEdit(name="mira", appearance="green  coat")])
+    gone = BibleEdit(characters=[CharacterEdit(name="Mira", remove=True)])
+
+    def composed(_: Session, scene: Scene, bible: StoryBible) -> str | None:
+        return compose_scene(bible, scene.parts, 900) if scene.parts else scene.image_prompt
+
+    after = business_logic.edit_bible(session, edit=coat, composed=composed, expected=None)
+    without = business_logic.edited_bible(BIBLE, gone)
+    mill = business_logic.edited_bible(BIBLE, BibleEdit(places=[PlaceEdit(name="pond", description="a pond")]))
+
+    assert "Mira: green coat." in (after.scenes[0].image_prompt or "")
+    assert after.scenes[1] is session.scenes[1]
+    assert business_logic.figures_of(after.story_bible, named.facts.characters) == (Figure("Mira", "green coat"),)
+    assert [character.name for character in without.characters] == ["Tomas"]
+    assert business_logic.recast(session, named, BIBLE, without).facts.characters == ()
+    assert [place.name for place in mill.places] == [*(place.name for place in BIBLE.places), "pond"]
+    assert outcome(lambda: business_logic.edited_bible(without, gone)) == "InvalidRequest"
+    assert outcome(lambda: business_logic.one_line(" ", "style")) == "InvalidRequest"
+    assert business_logic.edit_bible(session, edit=BibleEdit(), composed=composed, expected=None) is session
+
+
+@promise(BUSINESS_LOGIC)
 def a_scene_takes_words_and_pictures() -> None:
     scene = new_session().scenes[0]
     words = SceneText("Title", "What happens", "A prompt", characters=("Mira",), location="the mill")
 
     drawing = business_logic.to_status(scene, status="drawing")
-    written = business_logic.put_text(scene, words=words, source="model", before=scene)
+    written = business_logic.put_text(scene, words=words, source="model")
     soft = business_logic.put_softened(written, prompt="A softer prompt")
     shown = ready(written)
     failed = business_logic.fail_scene(shown, problem=problem("bad_image"))
@@ -2778,7 +2890,7 @@ def a_scene_takes_words_and_pictures() -> None:
     assert (drawing.status, drawing.attempts) == ("drawing", 1)
     assert (written.title, written.image_prompt, written.facts.characters) == ("Title", "A prompt", ("Mira",))
     again = dataclasses.replace(words, image_prompt="Another")
-    assert business_logic.put_text(written, words=again, source="offline", before=scene).image_prompt == "A prompt"
+    assert business_logic.put_text(written, words=again, source="offline").image_prompt == "A prompt"
     assert (soft.image_prompt, soft.prompt_source) == ("A softer prompt", "softened")
     assert (shown.status, shown.current_version, shown.current) == ("ready", 1, picture_of(scene))
     assert (failed.status, failed.current_version) == ("failed", 1)

@@ -97,6 +97,9 @@ _UNSPACED = (  # scripts written without spaces: Han, kana (not the small ones, 
     "\u30a2\u30a4\u30a6\u30a8\u30aa-\u30c2\u30c4-\u30e2\u30e4\u30e6\u30e8-\u30ed\u30ef-\u30f4\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\U00020000-\U0003134f\u0e01-\u0e2e\u0e40-\u0e44\u0e81-\u0eae\u0ec0-\u0ec4"
 )
+_MARK = "\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962\u0963"
+_ENDS_IN_WORD = re.compile(rf"[\w{_MARK}]['’]?$")  # `don’` of `don’t` too
+_BEGINS_IN_WORD = re.compile(rf"['’]?[\w{_MARK}]")
 _LEANS_FORWARD = "\u0e40-\u0e44\u0ec0-\u0ec4(\\[{“‘«〈《「『【（［｛〔"  # what must stay with the character after it
 _CLOSERS = "\"'”’»›)\\]」』）】〉》*_"
 _STOPS = ".!?…؟۔।॥。！？｡"
@@ -165,6 +168,36 @@ def split_story(text: str, n: int) -> list[Segment]:
     borders = _borders(text, n)
     ends = [*borders, len(text)]
     return [Segment(start, end, text[start:end]) for start, end in zip([0, *borders], ends, strict=True)]
+
+
+def parts_to_fit(text: str, most_bytes: int) -> list[str]:
+    """The story in as few parts as have at most `most_bytes` of UTF-8 each, cut as `split_story` cuts."""
+    size = len(text.encode("utf-8", "replace"))
+    if size <= most_bytes:
+        return [text]
+    pieces = [part.text for part in _fine_enough(text, size, most_bytes)]
+    parts = [""]
+    filled = 0
+    for piece in pieces:
+        length = len(piece.encode("utf-8", "replace"))
+        if filled + length > most_bytes and parts[-1]:
+            parts.append("")
+            filled = 0
+        parts[-1] += piece
+        filled += length
+    return parts
+
+
+def _fine_enough(text: str, size: int, most_bytes: int) -> list[Segment]:
+    """Segments that are small enough each; finer ones are tried until they are, or until no text can be finer."""
+    finest = max_scenes(text)
+    wanted = 2 * -(-size // most_bytes)
+    while True:
+        segments = split_story(text, min(wanted, finest))
+        largest = max(len(segment.text.encode("utf-8", "replace")) for segment in segments)
+        if largest <= most_bytes or wanted >= finest:
+            return segments
+        wanted *= 2
 
 
 def max_scenes(text: str) -> int:
@@ -236,6 +269,25 @@ def _whole(text: str, offset: int) -> bool:
         or "\U0001f3fb" <= here <= "\U0001f3ff"
         or unicodedata.category(here)[0] == "M"
     )
+
+
+def is_cut(text: str, offset: int) -> bool:
+    """Whether a cut here parts no grapheme and no word; in scripts without spaces only graphemes count."""
+    if not _whole(text, offset):
+        return False
+    around = text[max(0, offset - 2) : offset], text[offset : offset + 2]
+    if any(_UNSPACED_LETTER.match(side) for side in (around[0][-1:], around[1][:1])):
+        return True
+    return not (_ENDS_IN_WORD.search(around[0]) and _BEGINS_IN_WORD.match(around[1]))
+
+
+def nearest_cut(text: str, at: int, start: int, end: int) -> int | None:
+    """The offset nearest to `at` where `text[start:end]` may be cut with words on both sides; None where nowhere."""
+    first = next((n for n in range(start, end) if text[n].isalnum()), end)
+    last = next((n for n in range(end - 1, start, -1) if text[n].isalnum()), start)
+    at = min(max(at, start), end)
+    near = (offset for distance in range(end - start) for offset in (at - distance, at + distance))
+    return next((offset for offset in near if first < offset <= last and is_cut(text, offset)), None)
 
 
 def _line_start(text: str, offset: int) -> int:
@@ -842,6 +894,11 @@ def read_scenes(texts: Sequence[str], analysis: ScriptAnalysis) -> list[SceneFac
             before = dataclasses.replace(before, characters=people)
         found.append(before)
     return found
+
+
+def is_named(text: str, name: str, language: str) -> bool:
+    """Whether a text names somebody, as that language writes a name: with endings, joined particles, in capitals."""
+    return _name_pattern(name, language).search(text) is not None
 
 
 def scene_title(text: str) -> str:
@@ -2020,13 +2077,18 @@ def read_story(text: str, num_scenes: int | None, most: int) -> StoryReading:
     wanted = analysis.recommended_scenes if num_scenes is None else num_scenes
     if wanted > possible:
         raise ValueError(f"The story cannot be cut into {wanted} scenes, only into {possible}.")
-    segments = split_story(text, wanted)
-    facts = read_scenes([segment.text for segment in segments], analysis)
-    scenes = tuple(
-        SceneReading(segment.start, segment.end, scene_title(segment.text), scene_facts)
-        for segment, scene_facts in zip(segments, facts, strict=True)
-    )
-    return StoryReading(scene_title(text), analysis, scenes)
+    borders = [(segment.start, segment.end) for segment in split_story(text, wanted)]
+    return StoryReading(scene_title(text), analysis, tuple(read_borders(text, borders, analysis)))
+
+
+def read_borders(text: str, borders: Sequence[tuple[int, int]], analysis: ScriptAnalysis) -> list[SceneReading]:
+    """The scenes with these borders (start, end), given in story order; pure and picklable."""
+    texts = [text[start:end] for start, end in borders]
+    facts = read_scenes(texts, analysis)
+    return [
+        SceneReading(start, end, scene_title(words), found)
+        for (start, end), words, found in zip(borders, texts, facts, strict=True)
+    ]
 
 
 # --- Project files ---------------------------------------------------------------------------------------------
@@ -2073,6 +2135,11 @@ class ProjectFiles:
         except OSError:
             return False
         return True
+
+    def read_picture(self, kept_name: str) -> bytes:
+        """The bytes of a picture stored with `keep_picture`; raises `StorageUnavailable` when it is gone."""
+        with _storage_errors():
+            return self._kept(kept_name).read_bytes()
 
     def link_picture(self, kept_name: str, session_id: str, scene_id: str, version: int) -> str:
         """Show a stored picture in a session; returns its file name, `{scene_id}-v{version}-{hash8}.{suffix}`."""

@@ -197,7 +197,8 @@ def _security(path: str) -> RawHeaders:
 class BodyLimit:
     """Refuses a body that is too large (413) or too slow (408), counted as it arrives.
 
-    `uploads` are the addresses that take files, with the bytes each may have; a file may take `UPLOAD_SECONDS`.
+    `uploads` are the addresses (regular expressions) that take files by POST or PUT, with the bytes each may have; a
+    file may take `UPLOAD_SECONDS`.
     """
 
     def __init__(
@@ -211,13 +212,13 @@ class BodyLimit:
         self._app = app
         self._max_bytes = max_bytes
         self._seconds = seconds
-        self._uploads = uploads or {}
+        self._uploads = {re.compile(path): most for path, most in (uploads or {}).items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
-        upload_bytes = self._uploads.get(scope.get("path", ""))
+        upload_bytes = self._upload_bytes(scope)
         max_bytes = self._max_bytes if upload_bytes is None else upload_bytes
         declared = Headers(scope=scope).get("content-length", "")
         too_large = declared.isdecimal() and (len(declared) > 15 or int(declared) > max_bytes)
@@ -243,6 +244,13 @@ class BodyLimit:
             return message
 
         await self._app(scope, limited, send)
+
+    def _upload_bytes(self, scope: Scope) -> int | None:
+        """What a file sent there may have, None where none is taken."""
+        if scope["method"] not in ("POST", "PUT"):
+            return None
+        path = scope.get("path", "")
+        return next((most for address, most in self._uploads.items() if address.fullmatch(path)), None)
 
 
 def _request_id(scope: Scope) -> str:

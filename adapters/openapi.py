@@ -18,6 +18,11 @@ SESSION = "5f0c2a8e9d7b4c13a6e1f08b2d94c7aa"
 SCENE_ID = "1b7f03c9d2e4"
 FILE = f"{SCENE_ID}-v1-9c56cc51.jpg"
 SIGNATURE = "0d4f6a1b8c2e3f5a7b9c1d2e3f4a5b6c"
+PNG_EXAMPLE = (  # 64 by 64 pixels of one red
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAIAAAAlC+aJAAAAUklEQVR42u3PMQ0AMAgAMJgQbvwLQNtUcJC0DppTHZe9OE5AQEBA"
+    "QEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBg3wdDYQGERWQL4gAAAABJRU5ErkJggg=="
+)
 EARLIER, LATER = "2026-03-01T09:00:00Z", "2026-03-01T09:00:09Z"
 
 
@@ -55,7 +60,7 @@ def _complete(operation: Json, path: str, method: str) -> None:
         if parameter["name"] in PARAMETERS:
             parameter["example"] = PARAMETERS[parameter["name"]]
     for content in operation.get("requestBody", {}).get("content", {}).values():
-        content["examples"] = BODIES[path]
+        content["examples"] = BODIES.get(f"{method} {path}") or BODIES[path]
     for status, response in operation["responses"].items():
         if PROBLEM in response.get("content", {}):
             response["content"] = {PROBLEM: response["content"][PROBLEM]}  # FastAPI adds the type of a success
@@ -87,6 +92,7 @@ PARAMETERS: Json = {
     "session_id": SESSION,
     "project_id": SESSION,
     "number": 0,
+    "name": "Mira",
     "file": FILE,
     "wait": 20,
     "sig": SIGNATURE,
@@ -182,6 +188,46 @@ BODIES: dict[str, Json] = {
         "chapters": _example("Chapters", {"file": "# The reeds\n\nMira ran.\n\n# The market\n\nTomas waved."}),
         "empty": _example("An empty file", {"file": ""}, status=422),
     },
+    "/sessions/{session_id}/scenes/{number}/split": {
+        "in two": _example("Before “stuck in the reeds”", {"at": 35}),
+        "in a word": _example("Within a word", {"at": 7}, status=422),
+        "elsewhere": _example("Outside the scene", {"at": 9999}, status=422),
+    },
+    "/sessions/{session_id}/scenes/{number}/move": {
+        "to the end": _example("To the third place", {"to": 2}),
+        "nowhere": _example("No such place", {"to": 900}, status=422),
+    },
+    "/sessions/{session_id}/bible": {
+        "coat": _example(
+            "Another coat for Mira", {"characters": [{"name": "Mira", "appearance": "a girl in a green coat"}]}
+        ),
+        "everything": _example(
+            "Title, style, a new character, a place",
+            {
+                "title": "The boat that went to sea",
+                "style": "Ink and watercolour, much white paper",
+                "characters": [
+                    {"name": "The heron", "appearance": "a grey heron with a bent crest", "aliases": ["heron"]}
+                ],
+                "places": [{"name": "mill", "description": "an old water mill with a mossy wheel"}],
+            },
+        ),
+        "nobody": _example("Nobody to remove", {"characters": [{"name": "Nobody", "remove": True}]}, status=422),
+        "no looks": _example("A new character without looks", {"characters": [{"name": "Nobody"}]}, status=422),
+    },
+    "/sessions/{session_id}/anchors/{name}": {
+        "approve": _example("Approve it", {"approved": True}),
+        "no answer": _example("Neither yes nor no", {"approved": None}, status=422),
+    },
+    "put /sessions/{session_id}/anchors/{name}": {
+        "own": _example("A picture of one's own", {"file": PNG_EXAMPLE}),
+        "no picture": _example("No picture", {"file": "Mira wears a red coat."}, status=422),
+    },
+    "/sessions/{session_id}/anchors/{name}/redraw": {
+        "again": _example("Another picture of the same", {}),
+        "with words": _example("By another prompt", {"prompt": "A girl of nine in a red coat, seen whole", "seed": 7}),
+        "too short": _example("Too short a prompt", {"prompt": "?"}, status=422),
+    },
     "/approve": {
         "all three": _example("Three scenes", {"session_id": SESSION, "approved_scenes": [0, 1, 2]}),
         "upgrade": _example("One, drawn final first", {"session_id": SESSION, "approved_scenes": [1], "upgrade": True}),
@@ -248,6 +294,9 @@ SCENE = {
     "cost_usd": 0.0,
     "attempts": 1,
     "approved": False,
+    "references": [],
+    "checks": [],
+    "unchecked": None,
     "error": None,
 }
 SCENE_DETAIL = SCENE | {
@@ -271,6 +320,25 @@ SCENE_DETAIL = SCENE | {
         }
     ],
 }
+ANCHOR = {
+    "anchor_id": "6b1d0c9e4f27",
+    "name": "Mira",
+    "status": "ready",
+    "prompt": "Character portrait. Mira: a girl of nine, short black hair, red coat.",
+    "seed": 90125,
+    "source": "drawn",
+    "stale": False,
+    "approved": True,
+    "image_url": f"/images/{SESSION}/6b1d0c9e4f27-v1-5d41402a.jpg?sig={SIGNATURE}",
+    "image_path": f"{SESSION}/images/6b1d0c9e4f27-v1-5d41402a.jpg",
+    "width": 1024,
+    "height": 1024,
+    "model": "runware:400@2",
+    "cost_usd": 0.0008,
+    "redraw_cost_usd": 0.001,
+    "scenes": [0, 2],
+    "error": None,
+}
 PROJECT = {
     "project_id": SESSION,
     "title": "The paper boat",
@@ -278,6 +346,24 @@ PROJECT = {
     "cover_url": SCENE["image_url"],
     "created_at": EARLIER,
     "approved_at": LATER,
+}
+
+STATUS: Json = {
+    "session_id": SESSION,
+    "title": "The paper boat",
+    "status": "completed",
+    "progress": {"current_step": 4, "total_steps": 4, "percent": 100, "description": "1 of 1 pictures ready"},
+    "analysis": ANALYSIS,
+    "story_bible": BIBLE,
+    "consistency": "prompt",
+    "anchors": [],
+    "scenes": [SCENE],
+    "cost_usd": 0.0,
+    "max_cost_usd": None,
+    "offline": True,
+    "error": None,
+    "created_at": EARLIER,
+    "updated_at": LATER,
 }
 
 ANSWERS: dict[tuple[str, str], Any] = {
@@ -299,24 +385,23 @@ ANSWERS: dict[tuple[str, str], Any] = {
         },
     },
     ("post", "/upload"): {"title": "The paper boat", "story_text": STORY_EXAMPLE, "analysis": ANALYSIS},
-    ("get", "/status/{session_id}"): {
-        "session_id": SESSION,
-        "title": "The paper boat",
-        "status": "completed",
-        "progress": {"current_step": 4, "total_steps": 4, "percent": 100, "description": "1 of 1 pictures ready"},
-        "analysis": ANALYSIS,
-        "story_bible": BIBLE,
-        "scenes": [SCENE],
-        "cost_usd": 0.0,
-        "max_cost_usd": None,
-        "offline": True,
-        "error": None,
-        "created_at": EARLIER,
-        "updated_at": LATER,
+    **{
+        (method, f"/sessions/{{session_id}}/{path}"): STATUS
+        for method, path in (
+            ("post", "scenes/{number}/split"),
+            ("post", "scenes/{number}/merge"),
+            ("post", "scenes/{number}/move"),
+            ("patch", "bible"),
+        )
     },
+    ("get", "/status/{session_id}"): STATUS,
     ("get", "/events/{session_id}"): 'event: progress\nid: 7\ndata: {"current_step": 4, "total_steps": 8}\n\n',
     ("get", "/sessions/{session_id}/scenes/{number}"): SCENE_DETAIL,
     ("patch", "/sessions/{session_id}/scenes/{number}"): SCENE_DETAIL,
+    ("get", "/sessions/{session_id}/anchors/{name}"): ANCHOR,
+    ("patch", "/sessions/{session_id}/anchors/{name}"): ANCHOR,
+    ("put", "/sessions/{session_id}/anchors/{name}"): ANCHOR | {"source": "uploaded", "model": None},
+    ("post", "/sessions/{session_id}/anchors/{name}/redraw"): ACCEPTED | {"message": "The story is being drawn."},
     ("post", "/approve"): {
         "message": "The project is ready.",
         "download_status": "ready",

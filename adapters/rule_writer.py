@@ -145,7 +145,7 @@ class RuleWriter:
             style=bible.style,
             who=who,
             action=f"{FRAME} {shorten(what_happens(text), MOMENT_CHARS)}",
-            place=where_and_when(facts),
+            place=where_and_when(facts, described_place(bible, facts)),
             max_chars=max_chars,
         )
         return SceneText(
@@ -212,10 +212,17 @@ def what_happens(text: str) -> str:
     return (silent or told).rstrip("。")
 
 
-def where_and_when(facts: SceneFacts) -> str:
-    """Place, time and weather in a few English words; empty when nothing is known."""
-    place = facts.place_kind or ""
-    if facts.location and facts.location.lower() != place:
+def described_place(bible: StoryBible, facts: SceneFacts) -> str:
+    """The bible's words for the scene's place, where it says more than its name or kind."""
+    known = {place.name.casefold(): place.description for place in bible.places}
+    said = known.get((facts.location or "").casefold(), "")
+    return "" if said in (facts.location, facts.place_kind) else said
+
+
+def where_and_when(facts: SceneFacts, described: str = "") -> str:
+    """Place, time and weather in a few English words; empty when nothing is known. `described` wins for the place."""
+    place = described or facts.place_kind or ""
+    if not described and facts.location and facts.location.lower() != place:
         place = f"{facts.location} ({place})" if place else facts.location
     parts = [place, TIMES.get(facts.time_of_day, ""), WEATHERS.get(facts.weather, "")]
     mood = f"{facts.mood} mood" if facts.mood else ""

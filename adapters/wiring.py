@@ -175,6 +175,7 @@ def _limits(settings: Settings) -> Limits:
         text_model=settings.text_model,
         image_model=settings.image_model if painted else DRAFT_MODEL,
         draft_image_model=settings.draft_image_model if painted else DRAFT_MODEL,
+        check_model=settings.check_model,
         max_story_chars=settings.max_story_chars,
         max_scenes=settings.max_scenes,
         max_prompt_chars=settings.max_prompt_chars,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import re
 from collections import Counter
@@ -21,22 +22,28 @@ _NOT_NAMES = frozenset(
 _SOFTER = re.compile(r"\b(soften|harmless|content filter|content policy|rewrite|rephrase)", re.IGNORECASE)
 
 
-def answer(schema: Json, *, user: str, system: str = "", forbidden: tuple[str, ...] = ()) -> Any:
+def answer(
+    schema: Json, *, user: str, system: str = "", forbidden: tuple[str, ...] = (), failing: tuple[str, ...] = ()
+) -> Any:
     """A value that fits `schema`, the same for the same `user` text.
+
+    An `ok` is true, but for the items of a check whose key begins with one of the `failing` words.
 
     Words of the text reach the prompts, so that a picture can be told by what its scene says. Where the `system`
     text asks for a softer wording, the `forbidden` words (those a content policy is watching for) are left out.
     """
-    return _Writer(schema, user, forbidden if _SOFTER.search(system) else ()).value(schema, "")
+    return _Writer(schema, user, forbidden if _SOFTER.search(system) else (), failing).value(schema, "")
 
 
 class _Writer:
-    def __init__(self, root: Json, user: str, avoid: tuple[str, ...]) -> None:
+    def __init__(self, root: Json, user: str, avoid: tuple[str, ...], failing: tuple[str, ...]) -> None:
         self.root = root
+        self.failing = failing
         self.mark = hashlib.sha256(user.encode("utf-8", "replace")).hexdigest()[:10]
         self.random = random.Random(self.mark)
         self.words = _telling_words(user, avoid)
         self.names = _names(user)
+        self.present = _present(user)
 
     def value(self, schema: Json, name: str) -> Any:
         if "$ref" in schema:
@@ -53,6 +60,9 @@ class _Writer:
 
     def _of_type(self, kind: str, schema: Json, name: str) -> Any:
         match kind:
+            case "object" if "ok" in schema.get("properties", {}):
+                ok = not name.startswith(self.failing) if self.failing else True
+                return {"note": f"{name} is {'as ordered' if ok else 'wrong'} ({self.mark})", "ok": ok}
             case "object":
                 return {key: self.value(child, key) for key, child in schema.get("properties", {}).items()}
             case "array":
@@ -76,6 +86,8 @@ class _Writer:
         return [self.value(items, name.removesuffix("s")) for _ in range(max(least, min(most, 2)))]
 
     def _people(self, items: Json, name: str, count: int) -> list[Any]:
+        if items.get("type") == "string" and self.present is not None:
+            return list(self.present)
         people: list[Any] = []
         for index in range(count):
             person = self.value(items, name.removesuffix("s"))
@@ -128,6 +140,15 @@ def _names(user: str) -> list[str]:
     """Up to three words that look like names: capitalised in mid-sentence, the most frequent first."""
     found = Counter(re.findall(r"(?<=[a-z,;] )[A-Z][a-z]{2,14}\b", user))
     return [name for name, _ in found.most_common(8) if name.lower() not in _NOT_NAMES][:3]
+
+
+def _present(user: str) -> list[str] | None:
+    """The bible's characters whom a scene names; None where no scene is asked about."""
+    asked = re.search(r"^Bible: (\{.*\})\nScene \d+ of \d+:\n(.*)", user, re.DOTALL | re.MULTILINE)
+    if asked is None:
+        return None
+    names = [str(person["name"]) for person in json.loads(asked[1])["characters"]]
+    return [name for name in names if re.search(rf"\b{re.escape(name)}\b", asked[2])]
 
 
 def _fit(text: str, schema: Json) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 import struct
 import zlib
 
 from PIL import Image, ImageFilter
+
+Colour = tuple[int, int, int]
 
 MARK_BYTES = 64  # room in which each copy of a picture carries its own id
 _MAX_COMMENT = 65_533
@@ -15,12 +18,15 @@ _PNG_END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"
 CONTENT_TYPES = {"JPG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 
 
-def picture(width: int, height: int, *, size_bytes: int, kind: str = "JPG", mark: str = "") -> bytes:
+def picture(
+    width: int, height: int, *, size_bytes: int, kind: str = "JPG", mark: str = "", bars: tuple[Colour, ...] = ()
+) -> bytes:
     """A picture of that kind (JPG, PNG, WEBP) that decoders accept, at least `size_bytes` long (WEBP as it comes).
 
-    `mark` makes the bytes this picture's own, as a real provider's would be, at the price of one copy.
+    `mark` makes the bytes this picture's own, as a real provider's would be, at the price of one copy. `bars` are
+    painted over its upper eighth, from left to right.
     """
-    start, end = _template(width, height, size_bytes, kind)
+    start, end = _template(width, height, size_bytes, kind, bars)
     if kind == "JPG":
         return start + _jpeg_comment(mark.encode().ljust(MARK_BYTES)[:MARK_BYTES]) + end
     if kind == "PNG":
@@ -29,9 +35,9 @@ def picture(width: int, height: int, *, size_bytes: int, kind: str = "JPG", mark
 
 
 @functools.lru_cache(maxsize=32)
-def _template(width: int, height: int, size_bytes: int, kind: str) -> tuple[bytes, bytes]:
+def _template(width: int, height: int, size_bytes: int, kind: str, bars: tuple[Colour, ...]) -> tuple[bytes, bytes]:
     """The picture in two halves, with the place for the mark between them."""
-    painted = _paint(width, height, kind)
+    painted = _paint(width, height, kind, bars)
     missing = size_bytes - len(painted) - MARK_BYTES
     if kind == "JPG":
         return painted[:2] + _jpeg_padding(missing), painted[2:]
@@ -41,11 +47,25 @@ def _template(width: int, height: int, size_bytes: int, kind: str) -> tuple[byte
     return painted, b""
 
 
-def _paint(width: int, height: int, kind: str) -> bytes:
+def bar_colour(content: bytes) -> Colour:
+    """The colour by which a reference picture is told in the pictures drawn after it."""
+    digest = hashlib.sha256(content).digest()
+    return digest[0], digest[1], digest[2]
+
+
+def bar_at(number: int, count: int, width: int, height: int) -> tuple[int, int]:
+    """The middle of a bar."""
+    return (2 * number + 1) * width // (2 * count), height // 16
+
+
+def _paint(width: int, height: int, kind: str, bars: tuple[Colour, ...]) -> bytes:
     noise = Image.effect_noise((max(1, width // 8), max(1, height // 8)), 60).resize((width, height))
     image = Image.merge(
         "RGB", (noise, noise.filter(ImageFilter.BoxBlur(4)), Image.linear_gradient("L").resize((width, height)))
     )
+    for number, colour in enumerate(bars):
+        left, right = number * width // len(bars), (number + 1) * width // len(bars)
+        image.paste(colour, (left, 0, right, max(1, height // 8)))
     out = io.BytesIO()
     if kind == "JPG":
         image.save(out, "JPEG", quality=80)

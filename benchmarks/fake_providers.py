@@ -44,6 +44,7 @@ from benchmarks.fake_http import Reply, Request, json_reply, start_server
 TEXT_KEY = "test-openrouter-key"
 IMAGE_KEY = "test-runware-key"
 MAX_VIOLATIONS_KEPT = 200
+MAX_DRAWN_KEPT = 200
 CHARS_PER_TOKEN = 4
 CACHE_SECONDS = 300.0
 REPOSITORY = Path(__file__).parent.parent
@@ -61,6 +62,8 @@ class FakeSettings:
     fetch_ms: float = 0.0
     hidden_ms: float = 0.0  # how long getResponse does not know a task that was accepted
     picture_bytes: int = 150_000
+    failing_checks: str = ""  # keys of a check's items that are answered with no, as `place,person`
+    failing_times: int = 1  # in so many checks; the later ones are all well
     softens: bool = True  # whether a softer wording, when asked for, leaves out what a content policy watches for
     max_drawing: int | None = None  # more drawings than this at once: 429
     max_draws_per_second: int | None = None
@@ -84,6 +87,7 @@ class Counts:
     usd: dict[str, float] = field(default_factory=lambda: {"openrouter": 0.0, "runware": 0.0})
     now: Counter[str] = field(default_factory=Counter)
     most_at_once: Counter[str] = field(default_factory=Counter)
+    drawn: list[Json] = field(default_factory=list)  # the words and references of each accepted drawing
     violations: list[Json] = field(default_factory=list)
     violation_count: int = 0
 
@@ -126,6 +130,7 @@ class Counts:
             "usd": {name: round(usd, 8) for name, usd in self.usd.items()},
             "now": {name: count for name, count in self.now.items() if count},
             "most_at_once": dict(self.most_at_once),
+            "drawn": list(self.drawn),
             "violation_count": self.violation_count,
             "violations": list(self.violations),
         }
@@ -296,8 +301,17 @@ class FakeOpenRouter:
         self.world.counts.text_by_schema[wrapper["name"]] += 1
         user, system = _text_of(body, "user"), _text_of(body, "system")
         forbidden = self.world.faults.watched_words() if self.world.settings.softens else ()
-        answer = fake_answers.answer(wrapper["schema"], user=user, system=system, forbidden=forbidden)
+        failing = self._failing() if wrapper["name"] == "picture_check" else ()
+        answer = fake_answers.answer(wrapper["schema"], user=user, system=system, forbidden=forbidden, failing=failing)
         return json.dumps(answer, ensure_ascii=False)
+
+    def _failing(self) -> tuple[str, ...]:
+        """The items the next check fails, as ordered and as often."""
+        settings = self.world.settings
+        if settings.failing_times <= 0:
+            return ()
+        settings.failing_times -= 1
+        return tuple(filter(None, settings.failing_checks.split(",")))
 
     def _charge(self, request: Request, body: Json, completion: Json) -> None:
         if completion["choices"][0]["finish_reason"] == "error":
@@ -406,7 +420,7 @@ class FakeRunware:
         self.world = world
         self.hall = hall
         self.drawings: dict[str, Drawing] = {}
-        self.uploads: set[str] = set()
+        self.uploads: dict[str, fake_pictures.Colour] = {}  # by mediaUUID and by URL
         self.recent_draws: list[float] = []
         self.jobs: set[asyncio.Task[None]] = set()
 
@@ -520,6 +534,10 @@ class FakeRunware:
             image in self.uploads or re.match(r"data:image/[a-z]+;base64,", image) is not None or self.hall.owns(image)
         )
 
+    def _colour(self, image: str) -> fake_pictures.Colour:
+        """What tells a reference: uploaded bytes by themselves, anything else by its address."""
+        return self.uploads.get(image) or fake_pictures.bar_colour(image.encode())
+
     def _too_fast(self) -> bool:
         settings, now = self.world.settings, time.monotonic()
         self.recent_draws = [at for at in self.recent_draws if now - at < 1.0]
@@ -535,6 +553,9 @@ class FakeRunware:
         drawing = Drawing(task, time.monotonic(), fault)
         self.drawings[task["taskUUID"]] = drawing
         self.world.counts.task_ids.add(task["taskUUID"])
+        if len(self.world.counts.drawn) < MAX_DRAWN_KEPT:
+            after = fake_contract.references(task)
+            self.world.counts.drawn.append({"prompt": task["positivePrompt"], "references": after})
         self.world.counts.begin("drawing")
         job = asyncio.get_running_loop().create_task(self._work(drawing))
         self.jobs.add(job)
@@ -568,7 +589,8 @@ class FakeRunware:
         kind = task.get("outputFormat", "JPG")
         image_id = str(uuid.uuid4())
         width, height = task.get("width") or 1024, task.get("height") or 1024
-        url = self.hall.hang(image_id, width=width, height=height, kind=kind)
+        bars = tuple(self._colour(image) for image in fake_contract.references(task))
+        url = self.hall.hang(image_id, width=width, height=height, kind=kind, bars=bars)
         item: Json = {
             "taskType": "imageInference",
             "taskUUID": task["taskUUID"],
@@ -615,7 +637,7 @@ class FakeRunware:
             return [], self._complain("upload", task, [complaint])
         media_id = str(uuid.uuid4())
         url = self.hall.hang(media_id, width=512, height=512, kind="JPG")
-        self.uploads |= {media_id, url}
+        self.uploads |= dict.fromkeys((media_id, url), fake_pictures.bar_colour(_bytes_of(media)))
         return [{"taskType": "mediaStorage", "taskUUID": task["taskUUID"], "mediaUUID": media_id, "mediaURL": url}], []
 
     def _account(self, task: Json) -> tuple[list[Json], list[Json]]:
@@ -626,6 +648,12 @@ class FakeRunware:
         usage = {"total": {"credits": round(self.world.counts.usd["runware"], 6), "requests": 0}}
         answer = {"taskType": "accountManagement", "taskUUID": task["taskUUID"], "balance": 100.0, "usage": usage}
         return [answer], []
+
+
+def _bytes_of(media: str) -> bytes:
+    """The bytes of a data URI; of anything else its own."""
+    encoded = re.fullmatch(r"data:image/[a-z]+;base64,(.*)", media, re.DOTALL)
+    return base64.b64decode(encoded[1]) if encoded else media.encode()
 
 
 def _place(tasks: list[Any]) -> Where:
@@ -679,6 +707,7 @@ class Hung:
     width: int
     height: int
     kind: str
+    bars: tuple[fake_pictures.Colour, ...] = ()
 
 
 class PictureHall:
@@ -689,9 +718,11 @@ class PictureHall:
         self.origin = ""
         self.pictures: dict[str, Hung] = {}
 
-    def hang(self, image_id: str, *, width: int, height: int, kind: str) -> str:
+    def hang(
+        self, image_id: str, *, width: int, height: int, kind: str, bars: tuple[fake_pictures.Colour, ...] = ()
+    ) -> str:
         """Keep a picture under its id and return its URL."""
-        self.pictures[image_id] = Hung(width, height, kind)
+        self.pictures[image_id] = Hung(width, height, kind, bars)
         return f"{self.origin}/image/os/a1/ws/2/ii/{image_id}.{kind.lower()}"
 
     def owns(self, url: str) -> bool:
@@ -700,7 +731,9 @@ class PictureHall:
     def content(self, image_id: str) -> bytes:
         hung = self.pictures[image_id]
         size = self.world.settings.picture_bytes
-        return fake_pictures.picture(hung.width, hung.height, size_bytes=size, kind=hung.kind, mark=image_id)
+        return fake_pictures.picture(
+            hung.width, hung.height, size_bytes=size, kind=hung.kind, mark=image_id, bars=hung.bars
+        )
 
     def content_type(self, image_id: str) -> str:
         return fake_pictures.CONTENT_TYPES[self.pictures[image_id].kind]
@@ -774,6 +807,8 @@ class FakeHouse:
         """`{"clear_faults": true, "faults": [...], …settings}`: take the orders and show the settings in force."""
         try:
             orders = request.json()
+            if orders.pop("forget_uploads", False):
+                self.runware.uploads.clear()
             if orders.pop("clear_faults", False):
                 self.world.faults.clear()
             for order in orders.pop("faults", []):
@@ -905,7 +940,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=9100)
     parser.add_argument("--with-parent", action="store_true", help="end when standard input ends")
     for name, value in dataclasses.asdict(FakeSettings()).items():
-        kind = float if isinstance(value, float) else int
+        kind = str if isinstance(value, str) else float if isinstance(value, float) else int
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value)
     options = vars(parser.parse_args())
     place = {name: options.pop(name) for name in ("host", "port", "with_parent")}

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import drafts, footprint, pace, promises, reading, startup
+from benchmarks import drafts, footprint, pace, promises, reading, splitting, startup
 from benchmarks.figures import Figure, as_json, table
 
 BARS: dict[str, Callable[..., list[Figure]]] = {
@@ -24,6 +24,7 @@ BARS: dict[str, Callable[..., list[Figure]]] = {
     "reading": reading.measure,
     "footprint": footprint.measure,
     "startup": startup.measure,
+    "splitting": splitting.measure,
     "promises": promises.measure,
 }
 

@@ -20,6 +20,7 @@ from config import Settings  # noqa: E402
 from models import ENDED, ApproveRequest, GenerateRequest, MediaType, Session  # noqa: E402
 
 LOOKS: tuple[MediaType, ...] = ("cinematic", "cartoon", "artistic", "realistic")
+SUFFIXES = (".txt", ".fountain")
 WIDTH = 40
 OWNER = "local"
 
@@ -44,7 +45,7 @@ async def main() -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "demo-output", help="where the ZIPs go")
     parser.add_argument("--examples", type=Path, default=ROOT / "examples", help="where the stories are")
     options = parser.parse_args()
-    stories = sorted(options.examples.glob("*.txt"))
+    stories = sorted(path for path in options.examples.iterdir() if path.suffix in SUFFIXES)
     options.output.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="story-demo-") as folder:

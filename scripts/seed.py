@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+SUFFIXES = (".txt", ".fountain")
 UNFINISHED = ("pending", "processing")
 WAIT_SECONDS = 30
 
@@ -25,7 +26,7 @@ def main() -> int:
     headers = {"X-API-Key": options.key} if options.key else {}
     with httpx.Client(base_url=options.url, headers=headers, timeout=WAIT_SECONDS + 30) as client:
         try:
-            for story in sorted(EXAMPLES.glob("*.txt")):
+            for story in sorted(path for path in EXAMPLES.iterdir() if path.suffix in SUFFIXES):
                 print(seed(client, story), flush=True)
         except httpx.HTTPStatusError as error:
             print(f"{error.request.url.path}: {error.response.status_code} {detail(error.response)}", file=sys.stderr)

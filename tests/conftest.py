@@ -39,18 +39,25 @@ STORY = (
 
 
 class FlatPainter:
-    """An image model that paints one colour; while `gate` is closed it paints nothing."""
+    """An image model that paints one colour, after `takes` references; while `gate` is closed it paints nothing."""
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.gate.set()
         self.drawn = 0
+        self.takes = 0
 
     def size(self, model: str, aspect_ratio: AspectRatio, quality: Quality) -> tuple[int, int]:
         return (32, 18)
 
     def worst_cost(self, request: ImageRequest) -> float | None:
         return 0.0
+
+    def references(self, model: str) -> int:
+        return self.takes
+
+    async def keep_reference(self, content: bytes, suffix: str) -> str:
+        return f"{len(content)}.{suffix}"
 
     async def draw(self, request: ImageRequest, task: DrawingTask) -> Drawing:
         await self.gate.wait()

@@ -361,6 +361,38 @@ def test_a_200_can_be_a_failure(fake: FakeProviders, client: httpx.Client, kind:
     assert shows(reply.json())
 
 
+def test_a_check_finds_everything_well_but_what_it_is_told_to_fail(fake: FakeProviders, client: httpx.Client) -> None:
+    item = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["note", "ok"],
+        "properties": {"note": {"type": "string"}, "ok": {"type": "boolean"}},
+    }
+    schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["place", "person_1"],
+        "properties": {"place": item, "person_1": item},
+    }
+    wrapper = {"name": "picture_check", "strict": True, "schema": schema}
+    picture = {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,AAAA"}}
+    content = [{"type": "text", "text": "Look at it."}, picture]
+    body = chat_body(
+        messages=[{"role": "user", "content": content}], response_format={"type": "json_schema", "json_schema": wrapper}
+    )
+    fake.control(failing_checks="person", failing_times=1)
+
+    first, second = (
+        json.loads(ask(fake, client, body | {"seed": seed}).json()["choices"][0]["message"]["content"])
+        for seed in (1, 2)
+    )
+
+    assert (first["place"]["ok"], first["person_1"]["ok"]) == (True, False)
+    assert second["place"]["ok"] and second["person_1"]["ok"]
+    assert first["person_1"]["note"]
+    assert fake.counts()["violations"] == []
+
+
 def test_a_limit_on_drawings_at_once_answers_429(fake: FakeProviders, client: httpx.Client) -> None:
     fake.control(image_ms=200, max_drawing=1)
     first = drawing_task()

@@ -180,13 +180,14 @@ async def test_status_has_every_documented_field(client: httpx.AsyncClient) -> N
 
     assert set(state) == {
         *("session_id", "title", "status", "progress", "analysis", "story_bible", "scenes", "cost_usd"),
-        *("max_cost_usd", "offline", "error", "created_at", "updated_at"),
+        *("max_cost_usd", "offline", "error", "created_at", "updated_at", "consistency", "anchors"),
     }
     assert set(state["progress"]) == {"current_step", "total_steps", "percent", "description"}
     assert set(state["scenes"][0]) == {
         *("scene_id", "scene_number", "title", "description", "excerpt", "start", "end", "characters", "location"),
         *("time_of_day", "image_prompt", "prompt_source", "status", "stale", "redraw_cost_usd", "image_url"),
         *("image_path", "width", "height", "seed", "model", "cost_usd", "attempts", "approved", "error"),
+        *("references", "checks", "unchecked"),
     }
 
 

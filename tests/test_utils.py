@@ -16,6 +16,7 @@ from utils import (
     count_words,
     guess_language,
     max_scenes,
+    parts_to_fit,
     read_genders,
     read_scene,
     read_scenes,
@@ -109,6 +110,95 @@ def test_every_number_of_scenes_is_met_exactly_and_loses_nothing(story: str) -> 
         assert len(segments) == n
         assert "".join(segment.text for segment in segments) == story
         assert all(story[s.start : s.end] == s.text and s.text.strip() for s in segments)
+
+
+# One paragraph a language, of our own; told over and over they make a text that can be cut 200 times.
+PARAGRAPHS = {
+    "en": "At dawn Mira found the boat. “Whose is it?” she asked. Nobody in the village knew.",
+    "de": "Am Morgen fand Mira das Boot. „Wem gehört es?“, fragte sie. Niemand im Dorf wusste es.",
+    "fr": "À l’aube, Mira trouva le bateau. « À qui est-il ? » demanda-t-elle. Personne ne le savait.",
+    "es": "Al amanecer Mira encontró el barco. —¿De quién es? —preguntó. Nadie del pueblo lo sabía.",
+    "zh": "清晨，米拉在河边发现了一只船。“这是谁的？”她问。村里没有人知道。",
+    "ja": "夜明けに、ミラは小さな船を見つけた。「だれの船？」と彼女は言った。村のだれも知らなかった。",
+    "ko": "새벽에 미라는 배를 찾았다. “누구의 배야?” 하고 물었다. 마을에서는 아무도 몰랐다.",
+    "ar": "عند الفجر وجدت ميرا القارب. قالت ميرا: لمن هذا؟ لم يعرف أحد في القرية.",
+    "hi": "सुबह मीरा को नाव मिली। मीरा ने पूछा, यह किसकी है? गाँव में कोई नहीं जानता था।",
+    "ru": "На рассвете Мира нашла лодку. — Чья она? — спросила Мира. В деревне никто не знал.",
+    "it": "All’alba Mira trovò la barca. «Di chi è?» chiese. Nessuno nel villaggio lo sapeva.",
+    "pt": "Ao amanhecer, Mira encontrou o barco. — De quem é? — perguntou. Ninguém na aldeia sabia.",
+    "tr": "Şafakta Mira kayığı buldu. “Bu kimin?” diye sordu. Köyde kimse bilmiyordu.",
+}
+
+
+def long_text(language: str, paragraphs: int, between: str = "\n\n") -> str:
+    return between.join(f"{number}. {PARAGRAPHS[language]}" for number in range(paragraphs))
+
+
+@pytest.mark.parametrize("language", PARAGRAPHS)
+@pytest.mark.parametrize("between", ["\n\n", "\r\n", " "], ids=["paragraphs", "lines", "flat"])
+def test_any_number_from_1_to_200_in_any_language_is_exact_verbatim_and_cut_cleanly(
+    language: str, between: str
+) -> None:
+    text = long_text(language, 24, between)
+
+    for n in (1, 2, 3, 7, 12, 23, 24, 25, 40, 67, 99, 150, 200):
+        if n > max_scenes(text):
+            continue
+        segments = split_story(text, n)
+
+        assert len(segments) == n
+        assert "".join(segment.text for segment in segments) == text
+        assert all(segment.text.strip() for segment in segments)
+        for before, after in pairwise(segments):
+            assert is_clean_cut(before.text[-1], after.text[0]), (n, before.text[-9:], after.text[:9])
+
+
+def is_clean_cut(last: str, first: str) -> bool:
+    """Never inside a word, nor between a letter and its marks; scripts without spaces are cut between characters."""
+    if unicodedata.category(first)[0] == "M":
+        return False
+    unspaced = any(low <= first <= high for low, high in (("\u3040", "\u30ff"), ("\u4e00", "\u9fff")))
+    return unspaced or not (last.isalnum() and first.isalnum())
+
+
+@pytest.mark.parametrize("language", PARAGRAPHS)
+def test_up_to_its_paragraphs_a_text_is_cut_between_paragraphs_only(language: str) -> None:
+    text = long_text(language, 30)
+
+    for n in (2, 5, 10, 20, 30):
+        segments = split_story(text, n)
+
+        assert all(segment.text.lstrip()[0].isdigit() and segment.text.endswith("\n\n") for segment in segments[:-1])
+
+
+def test_a_line_that_begins_with_a_mark_of_the_one_before_takes_no_scene_away() -> None:
+    text = "INT. MILL - DAYINT. MILL - DAY\n\u0301"
+
+    for n in range(1, max_scenes(text) + 1):
+        assert len(split_story(text, n)) == n
+
+
+def test_a_story_that_fits_is_one_part() -> None:
+    assert parts_to_fit(LANTERN, 10_000) == [LANTERN]
+
+
+@pytest.mark.parametrize("language", ["en", "zh", "ar", "hi"])
+@pytest.mark.parametrize("most", [300, 1500, 4000])
+def test_parts_fit_lose_nothing_and_are_few(language: str, most: int) -> None:
+    text = long_text(language, 60)
+    size = len(text.encode())
+
+    parts = parts_to_fit(text, most)
+
+    assert "".join(parts) == text
+    assert max(len(part.encode()) for part in parts) <= most
+    assert len(parts) <= 2 * size / most + 1
+    if most >= 1500:
+        assert all(part.lstrip()[0].isdigit() for part in parts), "cut between paragraphs"
+
+
+def test_a_text_that_cannot_be_cut_fine_enough_is_cut_as_fine_as_it_can_be() -> None:
+    assert parts_to_fit("abcdefghij klmnopqrst", 4) == ["abcdefghij ", "klmnopqrst"]
 
 
 def test_more_scenes_than_words_is_refused_with_the_most_there_can_be() -> None:
