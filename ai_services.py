@@ -1969,7 +1969,7 @@ def _joined(parts: Iterable[str]) -> str:
 
 def _sentence(text: str) -> str:
     text = text.strip()
-    return text if not text or text[-1] in '.!?…"”' else f"{text}."
+    return text if not text or text[-1] in '.!?…。！？।"”»」』' else f"{text}."
 
 
 def _wished_style(settings: GenerationSettings) -> str:

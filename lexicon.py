@@ -1530,7 +1530,7 @@ HE_WORDS: dict[str, str] = {
     ),
     "de": (
         "mann junge jungen vater bruder onkel großvater opa sohn könig prinz herr herrn fischer müller ritter bauer "
-        "enkel neffe graf alter"
+        "enkel neffe graf"
     ),
     "fr": "homme garçon père frère oncle grand-père fils roi prince monsieur mari chevalier pêcheur meunier vieux",
     "es": "hombre niño chico muchacho padre hermano tío abuelo hijo rey príncipe señor don pescador molinero viejo",
@@ -1550,7 +1550,7 @@ SHE_WORDS: dict[str, str] = {
     ),
     "de": (
         "frau mädchen mutter schwester tante großmutter oma tochter königin prinzessin fräulein müllerin bäuerin "
-        "enkelin nichte gräfin hexe alte"
+        "enkelin nichte gräfin hexe"
     ),
     "fr": "femme fille fillette mère sœur tante grand-mère reine princesse madame mademoiselle sorcière vieille",
     "es": "mujer niña chica muchacha madre hermana tía abuela hija reina princesa señora señorita doña bruja vieja",

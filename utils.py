@@ -1911,12 +1911,16 @@ def read_genders(text: str, names: Iterable[str], language: str) -> dict[str, Ge
         for match in _name_pattern(name, language).finditer(narrated)
     )
     votes: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for i, (start, end, name) in enumerate(mentions):
-        beside = _gender_beside(narrated, start, end, words, language)
-        if beside:
+    subjects = [  # the first named in each sentence: a pronoun after it is more likely its than another's
+        (start, end, name)
+        for (_, before, _), (start, end, name) in pairwise([(0, 0, ""), *mentions])
+        if before == 0 or _STOP.search(narrated, before, start)
+    ]
+    for start, end, name in mentions:
+        if beside := _gender_beside(narrated, start, end, words, language):
             votes[name][beside] += 3
-            continue
-        until = min(end + _GENDER_REACH, mentions[i + 1][0] if i + 1 < len(mentions) else len(narrated))
+    for i, (_, end, name) in enumerate(subjects):
+        until = min(end + _GENDER_REACH, subjects[i + 1][0] if i + 1 < len(subjects) else len(narrated))
         other = words["any"].search(narrated, end, until)
         match = pronouns.search(narrated, end, other.start() if other else until)
         if match and match.lastgroup in ("he", "she"):
@@ -1936,6 +1940,9 @@ def _gender_beside(text: str, start: int, end: int, words: dict[str, re.Pattern[
     """`King Aldo`, `the boy Pawel`, `Pip, a small girl`: what the words right beside a name say."""
     before = text[max(0, start - 24) : start].rpartition("\n")[2]
     tail = before if language in _BY_CHARACTER else " ".join(re.split(r"[,.;:!?]", before)[-1].split()[-1:])
+    article = _GERMAN_ARTICLE.search(before) if language == "de" else None
+    if article:  # `der alte Thomas`
+        return "he" if article.group(1).casefold() == "der" else "she"
     apposition = _APPOSITION.match(text, end, end + 40)
     told = (tail, apposition.group(1) if apposition else "")
     for side in told:
@@ -1945,6 +1952,8 @@ def _gender_beside(text: str, start: int, end: int, words: dict[str, re.Pattern[
     return None
 
 
+_STOP = re.compile(rf"[{_STOPS}\n]")
+_GERMAN_ARTICLE = re.compile(r"\b(der|die)\s+(?:[a-zäöüß]+e\s+)?$", re.IGNORECASE)
 _APPOSITION = re.compile(r",\s+(?:an?|the|ein\w*|der|die|das|une?|le|la|una?|el|il|uma?|um|o|a)\s+((?:\w+\s+){0,2}\w+)")
 
 

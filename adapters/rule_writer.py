@@ -7,6 +7,7 @@ import zlib
 
 from ai_services import SceneText, compose_prompt
 from models import BibleCharacter, BiblePlace, GenerationSettings, MediaType, SceneFacts, ScriptAnalysis, StoryBible
+from utils import Gender, read_genders
 
 MAX_CHARACTERS = 8
 MAX_PLACES = 8
@@ -110,7 +111,19 @@ _ENDS = tuple(".!?…。！？\"'”’»」』")
 
 _ENGLISH_AGE = {word: english for english, words in AGES.items() for word in words.split()}
 _CLOTHING = rf"(?:[a-z-]+ ){{0,2}}(?:{SHADES.replace(' ', '|')}) (?:[a-z-]+ ){{0,2}}(?:{CLOTHES.replace(' ', '|')})"
-_KIND = re.compile(rf"\b(?:{(PEOPLE + ' ' + CLOTHES).replace(' ', '|')})\b")
+_KIND = re.compile(rf"\b(?:{(PEOPLE + ' ' + CLOTHES + ' ' + ' '.join(sorted(ANIMALS))).replace(' ', '|')})\b")
+_KINDS = "|".join((*PEOPLE.split(), *sorted(ANIMALS)))
+_ANIMAL = re.compile(rf"\b(?:{'|'.join(sorted(ANIMALS))})$")
+_GROWN: dict[Gender, str] = {"he": "man", "she": "woman"}
+_CHILD = {
+    word: noun
+    for noun, words in {
+        "boy": "boy lad junge junge garçon niño chico bambino ragazzo menino мальчик 男孩 少年",
+        "girl": "girl mädchen fille fillette niña chica bambina ragazza menina девочка 女孩 少女",
+    }.items()
+    for word in words.split()
+}
+_CHILDREN = "|".join(_CHILD)
 
 
 class RuleWriter:
@@ -127,7 +140,10 @@ class RuleWriter:
         return StoryBible(
             title=title.strip() or shorten(_SPACES.sub(" ", story).strip(), TITLE_CHARS),
             style=settings.style or STYLES[settings.media_type],
-            characters=[BibleCharacter(name=name, appearance=look(name, settings.seed, opening)) for name in names],
+            characters=[
+                BibleCharacter(name=name, appearance=appearance)
+                for name, appearance in looks(names, settings.seed, opening, analysis.language).items()
+            ],
             places=[BiblePlace(name=place.name, description=place.kind or place.name) for place in places],
             source="offline",
         )
@@ -150,7 +166,7 @@ class RuleWriter:
         )
         return SceneText(
             title="",
-            description=shorten(_SPACES.sub(" ", text).strip(), MOMENT_CHARS),
+            description=shorten(told(text), MOMENT_CHARS),
             image_prompt=prompt,
             characters=facts.characters,
             location=facts.location,
@@ -162,54 +178,140 @@ class RuleWriter:
         return _SOFTER.sub(lambda match: SOFTER[match.group().lower()], prompt)
 
 
-def look(name: str, seed: int, story: str = "") -> str:
+def looks(names: list[str], seed: int, story: str, language: str) -> dict[str, str]:
+    """The fixed words for each of a story's characters; no two wear the same invented colour while others are free."""
+    genders = read_genders(story, names, language)
+    taken: set[str] = set()
+    found: dict[str, str] = {}
+    for name in names:
+        found[name] = look(name, seed, story, gender=genders.get(name), taken=frozenset(taken))
+        taken |= set(found[name].split()) & set(COLOURS)
+    return found
+
+
+def look(
+    name: str, seed: int, story: str = "", *, gender: Gender | None = None, taken: frozenset[str] = frozenset()
+) -> str:
     """The fixed words for a character: what the story says right beside the name, else clothes picked by the name."""
     for word in re.findall(r"[a-z]+", name.lower()):
         if word in ANIMALS:
             return f"a {word}"
     said = described(name, story)
+    if said and _ANIMAL.search(said):
+        return said
     if said and re.search(rf"\b(?:{CLOTHES.replace(' ', '|')})\b", said):
         return said
-    clothes = worn_by(name, story) or f"always in the same {_clothes(name, seed)}"
-    person = said or age_of(name, story)
+    worn = worn_by(name, story, gender)
+    clothes = worn or f"always in the same {_clothes(name, seed, taken)}"
+    hair = hair_of(name, story, gender)
+    person = " ".join(filter(None, (said or person_of(name, story, gender), f"with {hair}" if hair else "")))
     return f"{person}, {clothes}" if person else clothes
 
 
 def described(name: str, story: str) -> str | None:
-    """`a girl in a red coat`, from `Mira, a girl in a red coat,` or `a girl in a red coat named Mira`."""
-    who = re.escape(name)
-    phrases = re.findall(rf"\b{who}, (an? [^,.;:!?“”\"]{{3,60}})(?=[,.;:!?])", story)
+    """`a girl in a red coat`, from `Mira, a girl in a red coat,`; `a dog`, from `his dog Button`."""
+    who = _written(name)
+    phrases = re.findall(rf"\b{who},? (?:who )?(?:is |was )?(an? [^,.;:!?“”\"()]{{3,60}})(?=[,.;:!?)])", story)
     phrases += re.findall(rf"\b([Aa]n? [^,.;:!?“”\"]{{3,60}}?),? (?:called|named) {who}\b", story)
-    return next((phrase[0].lower() + phrase[1:] for phrase in phrases if _KIND.search(phrase)), None)
+    for phrase in phrases:
+        if _KIND.search(phrase):
+            return str(phrase[0].lower() + phrase[1:])
+    kind = re.search(rf"\b({_KINDS}) {who}\b", story)
+    return _with_article(kind.group(1)) if kind else None
 
 
-def worn_by(name: str, story: str) -> str | None:
-    """`wearing a red coat`, from `Mira wore a red coat` or `Mira, in her red coat`; no other name in between."""
+def person_of(name: str, story: str, gender: Gender | None) -> str | None:
+    """`an old man`, `a girl`: what the words around a name make of somebody; only `old` where no more is told."""
+    age = age_of(name, story)
+    noun = _child(name, story, gender) or (_GROWN[gender] if gender else None)
+    return _with_article(f"{age} {noun}" if age else noun) if noun else age
+
+
+def _child(name: str, story: str, gender: Gender | None) -> str | None:
+    """`boy` or `girl` where the story says it of this name: `“I am Jorin,” said the boy`, `叫阿青的女孩`."""
     found = re.search(
-        rf"\b{re.escape(name)}\b[^.!?;A-Z]{{0,40}}\b(?:wore|wears|wearing|in) (?:an?|her|his|the|its) ({_CLOTHING})\b",
+        rf"\b{_written(name)}\b[”»«“\"」,. ]{{1,4}}(?:\w+ )?(?:the|der|das|le|la|el|il|lo|o|a|l['’]) ?({_CHILDREN})\b"
+        rf"|\b({_CHILDREN}) {_written(name)}\b|叫{re.escape(name)}的(?:小)?({_CHILDREN})",
         story,
+        re.IGNORECASE,
     )
-    return f"wearing a {found.group(1)}" if found else None
+    noun = _CHILD[next(filter(None, found.groups())).casefold()] if found else None
+    return noun if noun and (gender is None or noun == {"he": "boy", "she": "girl"}[gender]) else None
+
+
+def worn_by(name: str, story: str, gender: Gender | None = None) -> str | None:
+    """`wearing a red coat`, from `Mira wore a red coat` or `Mira, in her red coat`; no other name in between.
+
+    With a gender, what she wore in the sentence after counts too: `Mira laughed. She wore a red coat.`
+    """
+    return _first_told(
+        name,
+        story,
+        gender,
+        rf"\b(?:wore|wears|wearing|in|had|has|with)\b[^.!?;A-Z]{{0,40}}?\b(?:an?|her|his|the|its) ({_CLOTHING})\b",
+        "wearing a ",
+    )
+
+
+def hair_of(name: str, story: str, gender: Gender | None = None) -> str | None:
+    """`silver hair`, from `Ilse had silver hair`; `a long grey beard`."""
+    return _first_told(
+        name,
+        story,
+        gender,
+        r"\b(?:had|has|with|her|his)\b[^.!?;A-Z]{0,24}?\b((?:a )?(?:[a-z-]+,? ){1,3}(?:hair|beard|braids|curls))\b",
+    )
+
+
+def _first_told(name: str, story: str, gender: Gender | None, told: str, before: str = "") -> str | None:
+    """What a pattern finds after the name in its sentence, or after the pronoun that opens the next one."""
+    subject = rf"\b{_written(name)}(?: [A-Z]\w+)?\b[^.!?;A-Z]{{0,40}}?"
+    if gender:
+        pronoun = gender.capitalize()
+        subject = rf"(?:{subject}|\b{_written(name)}\b[^.!?;]{{0,120}}[.!?] {pronoun}\b[^.!?;A-Z]{{0,40}}?)"
+    found = re.search(subject + told, story)
+    return before + found.group(1) if found else None
+
+
+def _written(name: str) -> str:
+    """A name as a pattern; a speaker's name in capitals is found in small letters too."""
+    return rf"(?i:{re.escape(name)})" if name.isupper() else re.escape(name)
+
+
+def _with_article(words: str) -> str:
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def age_of(name: str, story: str) -> str | None:
     """`old`, from `old Tomas`, `der alte Tomas` or `le vieux Tomas`."""
-    before = re.findall(rf"\b(\w+) {re.escape(name)}\b", story)
+    before = re.findall(rf"\b(\w+) {_written(name)}\b", story)
     return next((_ENGLISH_AGE[word.lower()] for word in before if word.lower() in _ENGLISH_AGE), None)
 
 
-def _clothes(name: str, seed: int) -> str:
+def _clothes(name: str, seed: int, taken: frozenset[str]) -> str:
     number = zlib.crc32(f"{seed}:{name}".encode())
-    return f"{COLOURS[number % len(COLOURS)]} {GARMENTS[number // 8 % len(GARMENTS)]}"
+    turned = [COLOURS[(number + step) % len(COLOURS)] for step in range(len(COLOURS))]
+    colour = next((colour for colour in turned if colour not in taken), turned[0])
+    return f"{colour} {GARMENTS[number // 8 % len(GARMENTS)]}"
+
+
+def told(text: str) -> str:
+    """The scene on one line without its title and headings; all of it where there is nothing else."""
+    paragraphs = [_SPACES.sub(" ", part).strip() for part in re.split(r"\n\s*\n", _heading_lines_apart(text))]
+    return " ".join(part for part in paragraphs if part.endswith(_ENDS)) or " ".join(filter(None, paragraphs))
+
+
+def _heading_lines_apart(text: str) -> str:
+    """The text with a short first line that ends no sentence (`第一章`, `The Mill`) made a paragraph of its own."""
+    first, newline, rest = text.lstrip().partition("\n")
+    return f"{first}\n\n{rest}" if newline and len(first) <= 40 and not first.rstrip().endswith(_ENDS) else text
 
 
 def what_happens(text: str) -> str:
     """The scene without headings and without speech, which a picture cannot show; all of it where nothing is left."""
-    paragraphs = [_SPACES.sub(" ", part).strip() for part in re.split(r"\n\s*\n", text)]
-    told = " ".join(part for part in paragraphs if part.endswith(_ENDS)) or " ".join(filter(None, paragraphs))
-    sentences = _SENTENCE.split(_SPEECH.sub(_SPOKEN, told))
-    silent = " ".join(part for part in sentences if part and _SPOKEN not in part).strip()
-    return (silent or told).rstrip("。")
+    words = told(text)
+    sentences = _SENTENCE.split(_SPEECH.sub(_SPOKEN, words))
+    return " ".join(part for part in sentences if part and _SPOKEN not in part).strip() or words
 
 
 def described_place(bible: StoryBible, facts: SceneFacts) -> str:

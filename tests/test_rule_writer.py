@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.rule_writer import RuleWriter, described, look, shorten, what_happens, where_and_when, worn_by
+from adapters.rule_writer import (
+    COLOURS,
+    RuleWriter,
+    described,
+    look,
+    looks,
+    shorten,
+    told,
+    what_happens,
+    where_and_when,
+    worn_by,
+)
 from models import GenerationSettings, MediaType, SceneFacts, StoryBible
 from utils import StoryReading, read_story
 
@@ -18,19 +29,19 @@ STORIES = {
     "de": (
         "Am Morgen stand der alte Thomas auf der Brücke. Thomas lachte laut. „Wohin?“, fragte Thomas.\n\n"
         "In der Nacht ging Thomas durch den Wald. Es regnete, und Thomas trug die Laterne.",
-        ["Thomas: old, always in the same "],
+        ["Thomas: an old man, always in the same "],
         ["in the morning", "forest", "at night", "in the rain"],
     ),
     "fr": (
         "Au matin, le vieux Henri attendait sur le pont. Camille appela Henri. « Où vas-tu ? » demanda Camille.\n\n"
         "La nuit, Camille et Henri marchaient dans la forêt. Il pleuvait, et Camille portait une lanterne.",
-        ["Henri: old, always in the same ", "Camille: always in the same "],
+        ["Henri: an old man, always in the same ", "Camille: always in the same "],
         ["in the morning", "forest", "at night"],
     ),
     "es": (
         "Por la mañana, el viejo Tomás esperaba en el puente. Lucía llamó a Tomás. —¿Adónde vas? —preguntó Lucía.\n\n"
         "Por la noche, Lucía y Tomás caminaron por el bosque. Lucía llevaba una linterna y Tomás cantaba.",
-        ["Tomás: old, always in the same ", "Lucía: always in the same "],
+        ["Tomás: an old man, always in the same ", "Lucía: always in the same "],
         ["in the morning", "forest", "at night"],
     ),
 }
@@ -149,10 +160,46 @@ def test_a_look_is_what_is_said_and_else_picked(name: str, story: str, beginning
     assert look(name, 3, story) == look(name, 3, story)
 
 
-def test_two_people_rarely_wear_the_same() -> None:
-    looks = {look(name, 3) for name in ("Mira", "Tomas", "Odile", "Bruno", "Elin", "Oskar", "Nadia", "Petra")}
+@pytest.mark.parametrize("seed", range(5))
+def test_no_two_people_of_a_story_wear_the_same_colour(seed: int) -> None:
+    names = ["Mira", "Tomas", "Odile", "Bruno", "Elin", "Oskar", "Nadia", "Petra"]
 
-    assert len(looks) >= 6
+    worn = [set(words.split()) & set(COLOURS) for words in looks(names, seed, "", "en").values()]
+
+    assert len(set.union(*worn)) == len(names) == len(COLOURS)
+
+
+@pytest.mark.parametrize(
+    ("name", "story", "language", "beginning"),
+    [
+        ("Ilse", "Ilse Brandt had silver hair and wore a green cap. She sang.", "en",
+         "a woman with silver hair, wearing a green cap"),
+        ("Ilse", "Ilse came. She wore a green cap. Bruno sat.", "en", "a woman, wearing a green cap"),
+        ("Button", "Mira called his dog Button and ran.", "en", "a dog, "),
+        ("PIP", "PIP, a small green robot, rolled in.", "en", "a small green robot, "),
+        ("Pawel", "The boy Pawel was late; he ran.", "en", "a boy, always in the same "),
+        ("Tomas", "Then old Tomas smiled. He sat down.", "en", "an old man, always in the same "),
+        ("Jorin", "»Ich heiße Jorin«, antwortete der Junge.", "de", "a boy, always in the same "),
+        ("阿青", "有一个叫阿青的女孩。她笑了。", "zh", "a girl, always in the same "),
+        ("Kim", "Kim sat down.", "en", "always in the same "),
+    ],
+    ids=["hair and cap", "the next sentence", "pet", "apposition", "boy", "old man", "Junge", "女孩", "untold"],
+)  # fmt: skip
+def test_a_look_takes_what_the_story_says_around_a_name(name: str, story: str, language: str, beginning: str) -> None:
+    assert f"{looks([name], 3, story, language)[name]}, ".startswith(beginning)
+
+
+def test_a_description_is_what_is_told_without_title_and_heading() -> None:
+    assert told("The Mill\n\nChapter 1\n\nIt rained. “Go!” said Mira.") == "It rained. “Go!” said Mira."
+    assert told("第一章 河边\n\u3000清晨，米拉走了。") == "清晨，米拉走了。"
+    assert told("Only a title") == "Only a title"
+
+
+def test_a_chinese_sentence_ends_as_it_does_in_the_story() -> None:
+    prompt = prompts_of("清晨，小明来到河边。他看见一只纸船。", scenes=1)[0]
+
+    assert "纸船。" in prompt
+    assert "。." not in prompt
 
 
 @pytest.mark.parametrize(
