@@ -170,6 +170,7 @@ THREAD_STORY_CHARS = 30_000  # above this a thread would hold the GIL for too lo
 MAX_UTF8_BYTES = 4  # of a character
 STATUS_PAGES = 256  # rendered answers kept, one a session
 MAX_WAIT_SECONDS = 60.0
+MONEY_PATIENCE_SECONDS = 600.0  # a scene that waits for money that long has waited in vain
 MONEY_WAIT_SECONDS = 0.5  # how often a scene that waits for money looks again, when its session has not changed
 STOP_CHECK_SECONDS = 0.5  # how soon whoever waits for a change hears that the service is being stopped
 PAGE_LIMIT = 100
@@ -832,15 +833,18 @@ class Studio:
         """Reserve all of them or none, for a unit that holds no money yet.
 
         Waits while others have reserved more than they will need: what they do not spend comes back. Whoever waits
-        holds nothing, so nobody waits for ever. Raises `BudgetReached` when nothing can come back, `Halted`.
+        holds nothing, and for a portrait scenes wait that do hold something, so it never waits. Raises
+        `BudgetReached` when nothing can come back, `Halted`.
         """
+        patience = time.monotonic() + MONEY_PATIENCE_SECONDS
         while True:
             session = await self.still_wanted(unit.session_id, unit.scene_id)
             try:
                 self.ledger.reserve(charges, max_cost_usd=session.max_cost_usd)
                 return session
             except BudgetReached:
-                if not self.ledger.may_return(session.session_id):
+                may_return = unit.anchor is None and self.ledger.may_return(session.session_id)
+                if not may_return or time.monotonic() > patience:
                     raise
             await self.store.wait(session.session_id, session.version, MONEY_WAIT_SECONDS)
 

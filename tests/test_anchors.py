@@ -20,7 +20,7 @@ from PIL import Image
 from test_business_logic import OWNER, FakePainter, FakeText, House, Photographer, World, names_in, open_house
 
 from adapters.metrics import Metrics
-from ai_services import DrawingTask, Spending, name_references, portrait_prompt, prepare_reference
+from ai_services import WORST_PICTURE, DrawingTask, Spending, name_references, portrait_prompt, prepare_reference
 from config import Settings
 from main import create_app
 from models import (
@@ -316,7 +316,7 @@ async def test_the_estimate_counts_anchors_and_is_never_exceeded(house: House) -
     assert estimate.worst_usd is not None
     assert without.worst_usd is not None
     assert estimate.worst_usd == pytest.approx(without.worst_usd + 4 * 3 * 0.005)
-    assert estimate.least_usd == pytest.approx((4 + 2) * 0.005)
+    assert estimate.least_usd == pytest.approx((4 + 2) * 0.005 / WORST_PICTURE)
     assert session.cost_usd <= estimate.worst_usd
 
 

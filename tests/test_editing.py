@@ -469,17 +469,18 @@ async def test_the_old_coat_back_is_nothing_stale_and_nothing_paid(either: House
 
 async def test_a_draft_follows_the_bible_whoever_wrote_its_prompt(client: httpx.AsyncClient) -> None:
     session_id = await draw(client)
-    await client.patch(f"/sessions/{session_id}/scenes/0", json={"image_prompt": "Mine."})
+    await client.patch(f"/sessions/{session_id}/scenes/1", json={"image_prompt": "Mine."})
     await client.post("/continue", json={"session_id": session_id})
     await finished(client, session_id)
-    etag = (await client.get(f"/sessions/{session_id}/scenes/0")).headers["etag"]
+    etag = (await client.get(f"/sessions/{session_id}/scenes/1")).headers["etag"]
+    apron = {"name": "Tomas", "appearance": "an old man in a blue apron"}
 
-    view = await client.patch(f"/sessions/{session_id}/bible", json={"characters": [COAT.model_dump()]})
+    view = await client.patch(f"/sessions/{session_id}/bible", json={"characters": [apron]})
 
     scenes = view.json()["scenes"]
-    assert [scene["stale"] for scene in scenes] == [True, False, False]
-    assert scenes[0]["image_prompt"] == "Mine."
-    assert (await client.get(f"/sessions/{session_id}/scenes/0")).headers["etag"] != etag
+    assert [scene["stale"] for scene in scenes] == [False, True, True]  # he is not in the first
+    assert scenes[1]["image_prompt"] == "Mine."
+    assert (await client.get(f"/sessions/{session_id}/scenes/1")).headers["etag"] != etag
 
 
 async def test_another_style_marks_every_scene_but_those_a_person_wrote(either: House) -> None:
