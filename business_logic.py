@@ -179,6 +179,7 @@ REFERENCES_ALLOWANCE_CHARS = 400  # of a prompt, for the words that say whom its
 ANSWERS_KEPT = timedelta(days=90)  # since it was last taken; a picture's file goes earlier when no session shows it
 OFFLINE_TEXT = "offline rules"  # who writes when there is no text model
 PROJECT_FILE_VERSION = 1
+REFUSED = "reference_refused"  # the code on an anchor whose picture the provider does not take
 MAX_ANCHORS = 3  # more figures in one picture are mixed up whatever one sends
 RECURS_IN = 2  # scenes: whoever is seen once has nobody to look like
 WRITABLE: tuple[WrittenField, ...] = ("title", "description")
@@ -315,6 +316,14 @@ class Download:
 
 class Halted(Exception):
     """The session was cancelled or the service is being stopped: the call that was about to leave is not made."""
+
+
+class NotTaken(Exception):
+    """The provider refused to take a character's picture as a reference, for good."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -862,13 +871,23 @@ class Studio:
         key = content_key(request)
         if await self._show_again(session, scene, key):
             return True
-        async with self.flights(session.owner, key):
-            kept = await self._kept_picture(session.owner, key)
-            if kept is None:
-                session = await self.still_wanted(session.session_id, scene.scene_id)
-                kept = await self._make_picture(session, unit_of(session, scene), request, key)
+        try:
+            async with self.flights(session.owner, key):
+                kept = await self._kept_picture(session.owner, key)
+                if kept is None:
+                    session = await self.still_wanted(session.session_id, scene.scene_id)
+                    kept = await self._make_picture(session, unit_of(session, scene), request, key)
+        except NotTaken as refused:
+            return await self._draw_by_words(session, scene, refused.name)
         await self._show(session, scene, request, key, kept)
         return kept.reused
+
+    async def _draw_by_words(self, session: Session, scene: Scene, name: str) -> bool:
+        """The scene without that character's reference picture: the bible's words have to do."""
+        problem = Problem(code=REFUSED, message="The image provider does not take this reference.", retryable=False)
+        log.warning("reference not taken", extra={"session_id": session.session_id})
+        session = await self.store.change(session.session_id, partial(fail_anchor, name=name, problem=problem))
+        return await self._draw(session, session.scene(scene.scene_id))
 
     async def _show_again(self, session: Session, scene: Scene, key: str) -> bool:
         """Show the version of the scene that is this very picture, where there is one and nobody asked for another."""
@@ -1126,7 +1145,7 @@ class Studio:
         if not session.anchors:
             return []
         names = who_is_in(session, scene)
-        present = [anchor for anchor in session.anchors if anchor.name in names]
+        present = [anchor for anchor in session.anchors if anchor.name in names and not is_refused(anchor)]
         return present[: self._references_taken(model_for(session.settings, scene.quality))]
 
     async def _with_anchors(self, session: Session, scene: Scene) -> Session:
@@ -1229,7 +1248,10 @@ class Studio:
         if not isinstance(painter, TakesReferences):
             raise ProviderRefused(f"{model} takes no reference pictures.")
         content = await asyncio.to_thread(self.files.read_picture, reference.kept)
-        return await painter.keep_reference(content, reference.kept.rpartition(".")[2])
+        try:
+            return await painter.keep_reference(content, reference.kept.rpartition(".")[2])
+        except ProviderRefused as refused:
+            raise NotTaken(reference.name) from refused
 
     async def _media_of(self, owner: str, reference: Reference) -> str:
         """What the provider calls that picture; empty when it has to be uploaded."""
@@ -2650,6 +2672,11 @@ def exchange_anchor(session: Session, *, name: str, picture: AnchorPicture) -> S
     free_anchor(session, name)
     session = put_anchor(session, name=name, picture=picture, cost_usd=0.0)
     return session.with_anchor(dataclasses.replace(session.anchor(name), approved=True))
+
+
+def is_refused(anchor: Anchor) -> bool:
+    """Whether the image provider does not take this picture as a reference; another one may be."""
+    return anchor.error is not None and anchor.error.code == REFUSED
 
 
 def fail_anchor(session: Session, *, name: str, problem: Problem) -> Session:

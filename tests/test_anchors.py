@@ -39,6 +39,7 @@ from models import (
     ImageRequest,
     InvalidRequest,
     NotReady,
+    ProviderRefused,
     ProviderUnavailable,
     ReferenceLost,
     RegenerateRequest,
@@ -257,6 +258,21 @@ async def test_what_a_session_with_anchors_cost_is_what_was_charged(house: House
     assert sum(anchor.cost_usd for anchor in session.anchors or ()) == pytest.approx(2 * 0.004)
     assert house.ledger.open_of(session.session_id) == []
     assert house.journal.load_drawing_charges() == set()
+
+
+async def test_a_picture_the_provider_does_not_take_leaves_the_words(house: House, painter: Portraitist) -> None:
+    async def refuse(content: bytes, suffix: str) -> str:
+        raise ProviderRefused("Unknown task.")
+
+    painter.keep_reference = refuse  # type: ignore[method-assign]
+
+    session = await told(house)
+
+    assert [scene.status for scene in session.scenes] == ["ready"] * 4
+    assert not any(names_sent(session, painter))
+    assert session.anchors is not None
+    assert {anchor.error.code for anchor in session.anchors if anchor.error} == {"reference_refused"}
+    assert house.ledger.open_of(session.session_id) == []
 
 
 async def test_a_repeated_story_draws_and_uploads_nothing(tmp_path: Path) -> None:
