@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from adapters import paper_cut
 from adapters.process_pool import ProcessPool, WorkerDied
 from ai_services import DrawingTask
 from models import (
@@ -18,6 +18,9 @@ from models import (
     Quality,
     ServiceState,
 )
+
+if TYPE_CHECKING:
+    from adapters.paper_cut import Sketch
 
 MODEL = "draft:paper-cut"
 JPEG_START = b"\xff\xd8\xff"
@@ -59,8 +62,10 @@ class DraftImages:
             return Drawing(seed=request.seed, cost_usd=0.0, content=await self._painted(request))
 
     async def _painted(self, request: ImageRequest) -> bytes:
+        from adapters.paper_cut import paint  # with the first draft: the start does not wait for it
+
         try:
-            return await self._pool.run(paper_cut.paint, sketch_of(request))
+            return await self._pool.run(paint, sketch_of(request))
         except WorkerDied as error:
             raise ProviderUnavailable("The draft painter's worker process died; try again.") from error
 
@@ -87,12 +92,14 @@ class DraftImages:
         ]
 
 
-def sketch_of(request: ImageRequest) -> paper_cut.Sketch:
+def sketch_of(request: ImageRequest) -> Sketch:
     """What the painter needs of a request, in plain types: the worker never imports `models`."""
+    from adapters.paper_cut import Sketch
+
     depiction = request.depiction
     facts = depiction.facts
     figures = depiction.figures or tuple()
-    return paper_cut.Sketch(
+    return Sketch(
         width=request.width,
         height=request.height,
         seed=request.seed,

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-
-from limits import parse
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from models import TooManyRequests
 
+if TYPE_CHECKING:
+    from limits import RateLimitItem
+    from limits.strategies import RateLimiter
+
 
 class RateLimit:
-    """`60/minute` for each caller; counted in this process."""
+    """`60/minute` for each caller; counted in this process.
+
+    `limits` is imported with the first request that counts: the start does not wait for it.
+    """
 
     def __init__(self, setting: str) -> None:
-        self._limit = parse(setting)
-        self._counter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._setting = setting
 
     def hit(self, caller: str) -> None:
         """Count one request; raises `TooManyRequests` with the seconds to wait."""
@@ -24,3 +28,16 @@ class RateLimit:
             return
         reset = self._counter.get_window_stats(self._limit, caller).reset_time
         raise TooManyRequests(f"At most {self._limit}.", retry_after=max(1.0, reset - time.time()))
+
+    @cached_property
+    def _limit(self) -> RateLimitItem:
+        from limits import parse
+
+        return parse(self._setting)
+
+    @cached_property
+    def _counter(self) -> RateLimiter:
+        from limits.storage import MemoryStorage
+        from limits.strategies import SlidingWindowCounterRateLimiter
+
+        return SlidingWindowCounterRateLimiter(MemoryStorage())
