@@ -1417,6 +1417,7 @@ class Studio:
     ) -> tuple[int, SceneDetail]:
         """Change words or the shown picture; raises `VersionMismatch`, `EditConflict`, `InvalidRequest`."""
         session = await self.owned(owner, session_id)
+        self._check_prompt(edit.image_prompt)
         scene_id = session.scene_at(number).scene_id
         session = await self.store.change_scene(session_id, scene_id, partial(apply_edit, edit=edit, expected=expected))
         await self._write_project(session)
@@ -1424,9 +1425,15 @@ class Studio:
         scene = session.scene(scene_id)
         return scene.changed_in, self.scene_detail(session, scene)
 
+    def _check_prompt(self, prompt: str | None) -> None:
+        """Raises `InvalidRequest` for a prompt that is longer than the image provider takes."""
+        if prompt is not None and len(prompt) > self.limits.max_prompt_chars:
+            raise InvalidRequest(f"image_prompt is longer than {self.limits.max_prompt_chars} characters.")
+
     async def regenerate(self, owner: str, request: RegenerateRequest) -> Accepted:
         """Draw one scene again; the earlier picture stays as a version. Raises `EditConflict` while it is drawn."""
         session = await self.owned(owner, request.session_id)
+        self._check_prompt(request.image_prompt)
         scene_id = session.scene_at(request.scene_number).scene_id
         await self._admit(session)
 
@@ -1808,6 +1815,8 @@ class Studio:
         if scene.current is None or scene.status != "ready":
             return False
         try:
+            if any(is_stale_anchor(session, anchor) for anchor in self._anchors_of(session, scene)):
+                return True  # its portrait is drawn anew first, and then the scene is another picture
             return is_stale(scene, content_key(self.image_request(session, scene)))
         except ProviderError:  # nobody here can draw it: all that is known is its prompt
             return scene.image_prompt != scene.current.prompt
@@ -1826,7 +1835,7 @@ class Studio:
             return None
         bible = session.story_bible
         if self.text is None or bible is None or scene.image_prompt is not None or session.status in UNFINISHED:
-            return picture
+            return None if picture is None else round(picture, COST_DIGITS)
         prompt = self.text.worst_cost(self._scene_question(session, scene, bible))
         return None if picture is None or prompt is None else round(picture + prompt, COST_DIGITS)
 

@@ -581,13 +581,15 @@ async def test_a_stale_portrait_is_drawn_also_where_its_scenes_have_words_of_the
     session = await house.ended(session.session_id)
     green = BibleEdit(characters=[CharacterEdit(name="Mira", appearance="a girl of nine, green coat")])
     await house.studio.edit_bible(OWNER, session.session_id, green)
-    assert stale(house, session) == []
+    edited = await house.studio.owned(OWNER, session.session_id)
+    assert stale(house, edited) == [0, 2]  # the portrait that goes with them is to be drawn anew
 
     await house.studio.continue_(OWNER, ContinueRequest(session_id=session.session_id))
     session = await house.ended(session.session_id)
 
     assert "green coat" in painter.portraits()[-1].prompt
-    assert stale(house, session) == [0, 2]
+    assert stale(house, session) == []
+    assert [len(scene.versions) for scene in session.scenes] == [3, 1, 3, 1]
 
 
 async def test_nobody_draws_a_character_taken_out_before_the_pictures(house: House, painter: Portraitist) -> None:

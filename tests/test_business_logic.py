@@ -2052,3 +2052,15 @@ async def test_waiting_for_money_ends_with_a_cancel(house: House) -> None:
 
     assert len(house.painter.sent) == 1
     assert house.ledger.open_of(session_id) == []
+
+
+async def test_a_prompt_longer_than_providers_take_is_refused(house: House) -> None:
+    session = await house.drawn(num_scenes=1)
+    long = "word " * (house.studio.limits.max_prompt_chars // 5 + 1)
+
+    with pytest.raises(InvalidRequest):
+        await house.studio.edit_scene(OWNER, session.session_id, 0, SceneEdit(image_prompt=long))
+    with pytest.raises(InvalidRequest):
+        await house.studio.regenerate(
+            OWNER, RegenerateRequest(session_id=session.session_id, scene_number=0, image_prompt=long)
+        )

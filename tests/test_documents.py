@@ -11,6 +11,7 @@ from make_documents import docx, epub, fdx, p, pdf, pdf_of_lines, scanned_pdf, z
 
 from adapters.documents import pdf as pdf_reader
 from adapters.documents import read_document
+from adapters.documents.plain import decode
 from models import (
     BrokenDocument,
     Document,
@@ -554,3 +555,17 @@ def test_text_is_text_whatever_it_is_called_and_however_it_begins() -> None:
     assert text_of(REEDS.encode(), "story.pdf") == REEDS
     for opening in ("PK", "Rar!", "BZh", "GIF8", "7z", "%PDF", "<", "{", "---", "\\rtf"):
         assert text_of(f"{opening} said the bear. {REEDS}".encode()) == f"{opening} said the bear. {REEDS}"
+
+
+@pytest.mark.parametrize(
+    ("text", "charset"),
+    [
+        ("“Wait,” said Tom. “Don’t go.”\n\nAnna went.", "cp1252"),
+        ("It wasn’t far. Anna ran down to the sea.", "cp1252"),
+        ("“I don’t know,” said Anna — and she ran.", "cp1252"),
+        ("Perché la città è così? Però Nicolò sorrise.", "cp1252"),
+        ("Анна пошла домой. Она была одна, и снег шёл весь вечер над рекой.", "cp1251"),
+    ],
+)
+def test_the_charset_of_a_short_text_is_found(text: str, charset: str) -> None:
+    assert decode(text.encode(charset)) == text

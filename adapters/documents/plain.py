@@ -33,6 +33,7 @@ LEAST_KNOWN = 0.95  # of UTF-16 without its mark: noise decodes too, into every 
 MAX_TITLE_LINE = 80
 
 _STRANGE = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x84\x86-\x9f\ufffd\ue000-\uf8ff]")
+_MIXED_WORD = re.compile("[A-Za-z][\u0370-\u04ff]|[\u0370-\u04ff][A-Za-z]")
 _LETTERS_OF_UTF16 = re.compile(
     "[\t\n\r -~\u00a0-\u024f\u0370-\u052f\u0590-\u06ff\u0900-\u097f\u0e00-\u0e7f\u2010-\u2030\u3000-\u30ff\u4e00-\u9fff"
     "\uac00-\ud7a3\uff01-\uff60]"
@@ -86,7 +87,19 @@ def _detected(content: bytes) -> str:
         if encoding is None:
             raise UnsupportedDocument("The file is not a text, and nothing else that is read here.")
         raise UnknownCharset
-    return _checked(_strictly(content, WIDER.get(encoding.lower().replace("_", "-"), encoding)))
+    return _checked(_not_mixed(content, WIDER.get(encoding.lower().replace("_", "-"), encoding)))
+
+
+def _not_mixed(content: bytes, encoding: str) -> str:
+    """The text as detected, unless that is a Mac's charset or mixes alphabets within words: then as Windows has it.
+
+    Short Western texts have few bytes beyond ASCII, and a detector takes them for whatever it likes.
+    """
+    name = encoding.lower()
+    windows = _decoded(content, "cp1251" if "cyr" in name else "cp1252") if name.startswith("mac") else None
+    text = _strictly(content, encoding) if windows is None else windows
+    western = _decoded(content, "cp1252") if _MIXED_WORD.search(text) else None
+    return text if western is None else western
 
 
 def _wide(content: bytes) -> str | None:
