@@ -95,7 +95,6 @@ OUT_OF_ORDER = {
     "open": "{name} does not answer as it should; the errors of the scenes say how.",
     "stopped": "{name} refuses our key, or there is no credit left.",
 }
-NAMES = {"openrouter": "OpenRouter", "runware": "Runware"}
 MOST_SEEDS = 2**63  # a larger one is none: nothing of ours could keep it
 
 
@@ -2362,7 +2361,7 @@ class _Breaker:
     def health(self) -> tuple[ServiceState, str]:
         if self._state == "closed":
             return "available", ""
-        return "unavailable", OUT_OF_ORDER[self._state].format(name=NAMES[self._provider])
+        return "unavailable", OUT_OF_ORDER[self._state].format(name=_NAMES[self._provider])
 
     def refuse_without_account(self) -> None:
         """Raise at once while the account is known to be bad."""

@@ -23,7 +23,6 @@ from typing import BinaryIO, Literal, Protocol, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
-import utils
 from ai_services import (
     MAX_BIBLE_CHARACTERS,
     MAX_BIBLE_PLACES,
@@ -157,6 +156,9 @@ from utils import (
     session_in_log,
     stream_zip,
     zip_name,
+)
+from utils import (
+    read_scene as read_facts,
 )
 
 log = logging.getLogger(__name__)
@@ -3078,7 +3080,7 @@ def image_path(session: Session, image: ImageVersion) -> str:
 
 def facts_of_edited(session: Session, scene: Scene) -> SceneFacts:
     """What an edited prompt shows, by the rules that read scenes; what it does not say stays as in the story."""
-    told, known = utils.read_scene(scene.image_prompt or "", session.analysis), scene.facts
+    told, known = read_facts(scene.image_prompt or "", session.analysis), scene.facts
     return SceneFacts(
         characters=told.characters or known.characters,
         location=told.location or known.location,

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, Request, Response
@@ -873,8 +874,6 @@ def expected_version(if_match: str | None) -> int | None:
 
 def disposition(filename: str) -> str:
     """`Content-Disposition` for a file name in any script (RFC 6266)."""
-    from urllib.parse import quote
-
     plain = filename.encode("ascii", "ignore").decode().replace('"', "").replace("\\", "") or "story.zip"
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 

@@ -13,7 +13,7 @@ from adapters.paper_cut.paper import Canvas, Ridge, box, chance, dot, jagged, po
 from adapters.paper_cut.props import PROPS, house, pine, round_tree
 from adapters.paper_cut.sky import cloud_path, fog_band, paint_lightning, paint_sky, paint_stars, paint_weather
 
-GRASS, MOSS, SAND, WATER, SNOW, EARTH = "#7fae4f", "#4f8247", "#e8cf96", "#3f93b8", "#eef3fa", "#9a7350"
+GRASS, MOSS, SAND, WATER, SNOW = "#7fae4f", "#4f8247", "#e8cf96", "#3f93b8", "#eef3fa"
 WALLS = ("#efe0c4", "#e6c9a8", "#d9b8a0", "#f2ead8", "#cfd6c4", "#e3b59a")
 ROOFS = ("#b5533c", "#8f4a3f", "#4f6a7d", "#a8703c", "#6b5a78")
 
