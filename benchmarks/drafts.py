@@ -5,10 +5,11 @@ from __future__ import annotations
 import statistics
 import time
 
+from benchmarks.bare_server import bare_app
 from benchmarks.figures import Figure, median
 from benchmarks.load import Load
-from benchmarks.service import Service, bare_app, children, memory_mb, ready
-from benchmarks.stories import story
+from tests.service import Service, children, memory_mb, ready
+from tests.stories import story
 
 SCENES = 8
 HEALTH_RATE = 100.0  # asks for /health, each second

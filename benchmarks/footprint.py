@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.fake_providers import FakeProviders
 from benchmarks.figures import Figure
-from benchmarks.service import Service, children, memory_mb, ready
-from benchmarks.stories import story
+from tests.fake_providers import FakeProviders
+from tests.service import Service, children, memory_mb, ready
+from tests.stories import story
 
 PICTURES = 40
 PICTURE_BYTES = 2_700_000

@@ -16,8 +16,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from benchmarks.fake_providers import REPOSITORY
 from benchmarks.figures import percentile
+from tests.fake_providers import REPOSITORY
 
 
 @dataclass(slots=True)

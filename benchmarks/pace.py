@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import time
 
-from benchmarks.fake_providers import FakeProviders
 from benchmarks.figures import Figure, median
-from benchmarks.service import Service, ready
-from benchmarks.stories import story
+from tests.fake_providers import FakeProviders
+from tests.service import Service, ready
+from tests.stories import story
 
 TEXT_SECONDS = 0.2
 IMAGE_SECONDS = 2.0

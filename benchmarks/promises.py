@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import time
 
-from benchmarks.fake_providers import FakeProviders
 from benchmarks.figures import Figure
-from benchmarks.service import Json, Service, ready
-from benchmarks.stories import story
+from tests.fake_providers import FakeProviders
+from tests.service import Json, Service, ready
+from tests.stories import story
 
 ASPECT_RATIOS = ("16:9", "3:2", "4:3", "1:1", "3:4", "2:3", "9:16")
 LOST_ANSWERS = ("reset", "truncated", "html", "malformed", "empty")

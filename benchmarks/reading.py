@@ -5,11 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 
-from benchmarks.fake_providers import FakeProviders
+from benchmarks.bare_server import bare_app
 from benchmarks.figures import Figure, median
 from benchmarks.load import Load, flat_out
-from benchmarks.service import Server, Service, bare_app, ready
-from benchmarks.stories import story
+from tests.fake_providers import FakeProviders
+from tests.service import Server, Service, ready
+from tests.stories import story
 
 SCENES = 12
 CONNECTIONS = 16

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from benchmarks.figures import Figure, median
-from benchmarks.stories import story
+from tests.stories import story
 from utils import read_story, split_story
 
 NOVEL_CHARS = 600_000

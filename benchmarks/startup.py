@@ -7,10 +7,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.fake_providers import FakeProviders
+from benchmarks.bare_server import bare_app
 from benchmarks.figures import Figure, median
-from benchmarks.service import Server, Service, bare_app
-from benchmarks.stories import story
+from tests.fake_providers import FakeProviders
+from tests.service import Server, Service
+from tests.stories import story
 
 OLD_SESSIONS = 1000
 AT_ONCE = 90  # sessions under way while the old ones are made, below MAX_SESSIONS

@@ -15,9 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import FlatPainter, client_of, draw, finished, open_small_studio
 from PIL import Image
-from test_business_logic import OWNER, FakePainter, FakeText, House, Photographer, World, names_in, open_house
 
 from adapters.metrics import Metrics
 from ai_services import WORST_PICTURE, DrawingTask, Spending, name_references, portrait_prompt, prepare_reference
@@ -50,6 +48,8 @@ from models import (
     TextAnswer,
     TextRequest,
 )
+from tests.conftest import FlatPainter, client_of, draw, finished, open_small_studio
+from tests.test_business_logic import OWNER, FakePainter, FakeText, House, Photographer, World, names_in, open_house
 
 LOOKS = {"Mira": "a girl of nine, red coat", "Tomas": "an old man, white beard", "Elin": "a tall woman, green hat"}
 TALE = "\n\n".join(

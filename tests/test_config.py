@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import plain_settings
 from pydantic import ValidationError
 
 from config import SECRETS, ConfigurationError, Settings, load_settings, parse_api_keys
+from tests.conftest import plain_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = (ROOT / ".env.example").read_text("utf-8")

@@ -7,7 +7,6 @@ import random
 import zipfile
 
 import pytest
-from make_documents import docx, epub, fdx, p, pdf, pdf_of_lines, scanned_pdf, zipped
 
 from adapters.documents import pdf as pdf_reader
 from adapters.documents import read_document
@@ -24,6 +23,7 @@ from models import (
     UnknownCharset,
     UnsupportedDocument,
 )
+from tests.make_documents import docx, epub, fdx, p, pdf, pdf_of_lines, scanned_pdf, zipped
 from utils import split_story
 
 REEDS = "Mira found the paper boat at dawn, stuck in the reeds by the mill, and nobody had seen it before her."

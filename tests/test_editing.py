@@ -12,8 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import draw, finished
-from test_business_logic import OWNER, FakePainter, FakeText, House, open_house, statuses
 
 from ai_services import Spending
 from models import (
@@ -34,6 +32,8 @@ from models import (
     TextRequest,
     VersionMismatch,
 )
+from tests.conftest import draw, finished
+from tests.test_business_logic import OWNER, FakePainter, FakeText, House, open_house, statuses
 
 BOATS = "Mira walked to the mill at dawn. Mira found a paper boat there.\n\n"
 PEARS = "Old Tomas stacked pears in the market. Tomas laughed aloud.\n\n"

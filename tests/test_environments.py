@@ -14,13 +14,13 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import STORY, FlatPainter, Json, client_of, draw, finished, idle, open_small_studio, plain_settings
 
 from adapters.logs import set_up_logs
 from adapters.metrics import Metrics
 from business_logic import Studio
 from config import Settings
 from main import create_app
+from tests.conftest import STORY, FlatPainter, Json, client_of, draw, finished, idle, open_small_studio, plain_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTED, UNLISTED = "https://stories.example", "https://elsewhere.example"

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from benchmarks import fake_answers, fake_pictures
-from benchmarks.fake_contract import Json, strict_schema_faults
-from benchmarks.fake_providers import IMAGE_KEY, TEXT_KEY, FakeProviders
+from tests import fake_answers, fake_pictures
+from tests.fake_contract import Json, strict_schema_faults
+from tests.fake_providers import IMAGE_KEY, TEXT_KEY, FakeProviders
 
 SCENE_SCHEMA: Json = {
     "type": "object",

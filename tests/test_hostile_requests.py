@@ -11,12 +11,12 @@ from urllib.parse import unquote
 
 import pytest
 import pytest_asyncio
-from conftest import STORY, FlatPainter, Json, client_of, draw, open_small_studio, plain_settings
 from fastapi import FastAPI
 from starlette.types import Message, Scope
 
 from adapters.metrics import Metrics
 from main import create_app
+from tests.conftest import STORY, FlatPainter, Json, client_of, draw, open_small_studio, plain_settings
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}

@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import STORY, FlatPainter, Json, client_of, draw, finished, open_small_studio, plain_settings
 from fastapi import FastAPI
 from PIL import Image
 from starlette.types import Message, Scope
@@ -23,6 +22,7 @@ from adapters.middleware import BodyLimit
 from business_logic import Studio
 from main import STATUS, TITLES, create_app, status_of
 from models import StorageUnavailable, StoryError
+from tests.conftest import STORY, FlatPainter, Json, client_of, draw, finished, open_small_studio, plain_settings
 
 PROBLEM = "application/problem+json"
 UNKNOWN = "0" * 32

@@ -6,11 +6,11 @@ import re
 
 import httpx
 import pytest
-from conftest import STORY, draw, idle
 from prometheus_client.parser import text_string_to_metric_families
 
 from adapters.metrics import Metrics
 from models import MoneySpent, ProviderCall, ProviderRetry, SceneEnded, SessionEnded
+from tests.conftest import STORY, draw, idle
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import FLAT, STORY, FlatPainter, Json, client_of, draw, plain_settings
 from pydantic import BaseModel
 
 import models
 from adapters.openapi import SCENE_ID, SESSION, operations
 from main import create_app
+from tests.conftest import FLAT, STORY, FlatPainter, Json, client_of, draw, plain_settings
 
 DOCUMENT: Json = create_app(plain_settings(Path("unused"))).openapi()
 ERRORS = "application/problem+json"

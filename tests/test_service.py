@@ -21,10 +21,10 @@ import httpx
 import pytest
 from PIL import Image
 
-from benchmarks import fake_pictures
-from benchmarks.fake_providers import IMAGE_KEY, REPOSITORY, TEXT_KEY, FakeProviders
-from benchmarks.service import Service, free_port, ready
-from benchmarks.stories import story
+from tests import fake_pictures
+from tests.fake_providers import IMAGE_KEY, REPOSITORY, TEXT_KEY, FakeProviders
+from tests.service import Service, free_port, ready
+from tests.stories import story
 
 PATIENCE_SECONDS = 60.0  # a safety net: nothing is measured
 STOP_LIMIT_SECONDS = 10.0  # what is promised for SIGTERM

@@ -16,12 +16,22 @@ from typing import TypeVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from session_store_contract import KEY, NOON, STORY, OpenStore, SessionStoreContract, new_session, one_more, titled, to
 
 import session_manager
 from adapters.sqlite_journal import SqliteJournal
 from models import BudgetReached, Scene, Session, SessionNotFound, StorageUnavailable
 from session_manager import Charge, Ledger, LocalStore, NullJournal, SessionManager, SessionStore
+from tests.session_store_contract import (
+    KEY,
+    NOON,
+    STORY,
+    OpenStore,
+    SessionStoreContract,
+    new_session,
+    one_more,
+    titled,
+    to,
+)
 
 T = TypeVar("T")
 

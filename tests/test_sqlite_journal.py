@@ -18,11 +18,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from session_store_contract import KEY, NOON, STORY, new_session, titled, to
 
 from adapters.sqlite_journal import SqliteJournal
 from models import Problem, Session, StorageUnavailable, StoryBible
 from session_manager import Answer, Charge, DrawingRecord, SessionManager
+from tests.session_store_contract import KEY, NOON, STORY, new_session, titled, to
 
 ROOT = Path(__file__).parent.parent
 
@@ -403,9 +403,9 @@ def test_a_folder_that_is_not_there_is_refused_in_a_sentence(tmp_path: Path) -> 
 WRITER = """
 import asyncio, dataclasses, sys
 from pathlib import Path
-sys.path[:0] = [{root!r}, {tests!r}]
+sys.path[:0] = [{root!r}]
 from adapters.sqlite_journal import SqliteJournal
-from session_store_contract import NOON, new_session, titled, to
+from tests.session_store_contract import NOON, new_session, titled, to
 from session_manager import SessionManager
 
 async def main():
@@ -425,7 +425,7 @@ asyncio.run(main())
 
 
 def test_a_kill_loses_nothing_that_was_acknowledged_and_leaves_nothing_half(path: Path) -> None:
-    script = WRITER.format(root=str(ROOT), tests=str(ROOT / "tests"), path=str(path))
+    script = WRITER.format(root=str(ROOT), path=str(path))
     acknowledged = []
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

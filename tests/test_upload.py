@@ -18,8 +18,6 @@ from typing import Any, BinaryIO
 
 import httpx
 import pytest
-from conftest import FlatPainter, Json, client_of, finished, open_small_studio, plain_settings
-from make_documents import docx, epub, p, pdf, scanned_pdf, zipped
 from starlette.types import Message, Scope
 
 from adapters import middleware, sandbox
@@ -28,6 +26,8 @@ from adapters.middleware import BodyLimit
 from adapters.sandbox import ROOT, Sandbox
 from main import create_app
 from models import BrokenDocument, DocumentTooLarge, ServiceFull, StoryError
+from tests.conftest import FlatPainter, Json, client_of, finished, open_small_studio, plain_settings
+from tests.make_documents import docx, epub, p, pdf, scanned_pdf, zipped
 
 MARK = "zqxmark"  # whatever is sent carries it, no problem document may
 REEDS = f"Mira {MARK} found the paper boat at dawn, stuck in the reeds by the mill."

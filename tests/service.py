@@ -16,7 +16,7 @@ from typing import IO, Any, Self
 
 import httpx
 
-from benchmarks.fake_providers import REPOSITORY, FakeProviders
+from tests.fake_providers import REPOSITORY, FakeProviders
 
 ENDED = frozenset({"awaiting_review", "completed", "failed", "cancelled"})
 POLL_SECONDS = 0.005  # how often a starting server is tried
@@ -146,12 +146,6 @@ class Service(Server):
     def wait_all(self, session_ids: list[str], *, patience: float = 120.0) -> list[Json]:
         until = time.monotonic() + patience
         return [self.wait(session_id, patience=max(1.0, until - time.monotonic())) for session_id in session_ids]
-
-
-def bare_app(body: Path | None = None) -> Server:
-    """The bare FastAPI app; its `/status/{id}` answers with the bytes of that file."""
-    environment = {"PYTHONPATH": str(REPOSITORY)} | ({} if body is None else {"BARE_BODY": str(body)})
-    return Server(["-m", "benchmarks.bare_app"], environment)
 
 
 def ready(state: Json) -> int:

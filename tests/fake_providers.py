@@ -1,6 +1,6 @@
 """OpenRouter, Runware and their picture host on loopback: strict about the contract, slow and faulty to order.
 
-    python -m benchmarks.fake_providers --port 9100 --text-ms 200 --image-ms 2000 --picture-bytes 2700000
+    python -m tests.fake_providers --port 9100 --text-ms 200 --image-ms 2000 --picture-bytes 2700000
 
     with FakeProviders(image_ms=2000) as fake:
         subprocess.run([...], env={**os.environ, **fake.env()})
@@ -36,10 +36,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from benchmarks import fake_answers, fake_contract, fake_pictures
-from benchmarks.fake_contract import Complaint, Json
-from benchmarks.fake_faults import Fault, FaultList, Where, spoil
-from benchmarks.fake_http import Reply, Request, json_reply, start_server
+from tests import fake_answers, fake_contract, fake_pictures
+from tests.fake_contract import Complaint, Json
+from tests.fake_faults import Fault, FaultList, Where, spoil
+from tests.fake_http import Reply, Request, json_reply, start_server
 
 TEXT_KEY = "test-openrouter-key"
 IMAGE_KEY = "test-runware-key"
@@ -859,7 +859,7 @@ class FakeProviders:
     def __enter__(self) -> Self:
         options = [f"--{name.replace('_', '-')}={value}" for name, value in _changed(self.settings)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.fake_providers", f"--port={self.port}", "--with-parent", *options],
+            [sys.executable, "-m", "tests.fake_providers", f"--port={self.port}", "--with-parent", *options],
             cwd=REPOSITORY,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
             stdin=subprocess.PIPE,

@@ -7,7 +7,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from benchmarks.fake_http import Reply, json_reply
+from tests.fake_http import Reply, json_reply
 
 Where = Literal["text", "models", "draw", "task", "poll", "upload", "fetch"]
 
