@@ -136,7 +136,7 @@ from models import (
     VersionView,
     WrittenField,
 )
-from session_manager import Answer, Charge, DrawingRecord, IdempotencyKey, Journal, Ledger, SessionStore
+from session_manager import SESSION_BODY, Answer, Charge, DrawingRecord, IdempotencyKey, Journal, Ledger, SessionStore
 from utils import (
     ProjectFiles,
     SceneReading,
@@ -181,6 +181,7 @@ REFERENCES_ALLOWANCE_CHARS = 400  # of a prompt, for the words that say whom its
 ANSWERS_KEPT = timedelta(days=90)  # since it was last taken; a picture's file goes earlier when no session shows it
 OFFLINE_TEXT = "offline rules"  # who writes when there is no text model
 PROJECT_FILE_VERSION = 1
+SESSION_FILE = "session.json"  # the session itself, to be taken back should the journal be lost
 REFUSED = "reference_refused"  # the code on an anchor whose picture the provider does not take
 MAX_ANCHORS = 3  # more figures in one picture are mixed up whatever one sends
 RECURS_IN = 2  # scenes: whoever is seen once has nobody to look like
@@ -1719,6 +1720,7 @@ class Studio:
         return True
 
     async def _remove(self, session_id: str) -> None:
+        await asyncio.to_thread(self.files.unlink, session_id, SESSION_FILE)  # else a restart would take it back
         await self.store.delete(session_id)
         self.pages.pop(session_id, None)
         await asyncio.to_thread(self.files.remove, session_id)
@@ -1867,6 +1869,7 @@ class Studio:
         self.files.write(session.session_id, "story.txt", session.story_text.encode("utf-8"))
         self.files.write(session.session_id, "scenes.json", scenes_json(session, names))
         self.files.write(session.session_id, "project_info.json", self._info_json(session))
+        self.files.write(session.session_id, SESSION_FILE, SESSION_BODY.dump_json(session))
 
     def _info_json(self, session: Session) -> bytes:
         """Enough to make the project again: settings, models, seeds, prompts, costs, hashes."""

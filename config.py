@@ -52,6 +52,7 @@ class Settings(BaseSettings):
 
     max_sessions: int = Field(default=100, ge=1)
     session_cleanup_hours: float = Field(default=24, gt=0)
+    drain_seconds: float = Field(default=2, ge=0, le=3600)
     trusted_proxies: CommaList = ()
     rate_limit: str = Field(default="60/minute", pattern=r"^[1-9]\d{0,8}/(second|minute|hour|day)$")
     api_keys: Annotated[dict[str, SecretStr], NoDecode] = Field(default={}, repr=False)

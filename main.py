@@ -988,7 +988,7 @@ def serve(settings: Settings, *, reload: bool) -> None:
         access_log=False,
         server_header=False,
         timeout_keep_alive=65,  # longer than a proxy's, so that it never meets a closing connection
-        timeout_graceful_shutdown=4,
+        timeout_graceful_shutdown=3,  # with DRAIN_SECONDS and what is stopped after it, ten in all
         backlog=2048,
         proxy_headers=bool(settings.trusted_proxies),  # else anybody could name the address the rate limit counts by
         forwarded_allow_ips=",".join(settings.trusted_proxies),

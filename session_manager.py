@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Literal, Protocol
 from weakref import WeakValueDictionary
 
+from pydantic import TypeAdapter
+
 from models import (
     UNFINISHED,
     BudgetReached,
@@ -30,6 +32,8 @@ MAX_RESIDENT_CHARS = 4_000_000  # story text of ended sessions kept in memory; t
 MAX_RESIDENT_ENDED = 300  # ended sessions kept in memory
 VERSION_GAP = 1000  # the least a version grows by when its session is read back
 CENT_DUST = 1e-9  # sums of floats may differ from the cap by this much, in USD
+
+SESSION_BODY = TypeAdapter(Session)  # a session as JSON, in the journal and in its folder
 
 ChangeSession = Callable[[Session], Session]
 ChangeScene = Callable[[Scene], Scene]

@@ -2129,6 +2129,20 @@ class ProjectFiles:
         """Write one file of a session, whole or not at all; raises `StorageUnavailable`."""
         write_whole(self.folder(session_id) / name, content)
 
+    def read(self, session_id: str, name: str) -> bytes:
+        """One file of a session; raises `StorageUnavailable` when it cannot be read."""
+        with _storage_errors():
+            return (self.folder(session_id) / name).read_bytes()
+
+    def unlink(self, session_id: str, name: str) -> None:
+        """Remove one file of a session, if it is there; raises `StorageUnavailable`."""
+        with _storage_errors():
+            (self.folder(session_id) / name).unlink(missing_ok=True)
+
+    def sessions(self, having: str) -> list[str]:
+        """The ids of the sessions whose folder has a file of that name."""
+        return sorted(path.parent.name for path in self.root.glob(f"*/{having}") if is_session_id(path.parent.name))
+
     def keep_picture(self, content: bytes, suffix: str) -> str:
         """Store a picture's bytes and return their name, `{sha256}.{suffix}`; raises `StorageUnavailable`."""
         name = f"{hashlib.sha256(content).hexdigest()}.{suffix}"
@@ -2201,10 +2215,20 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o644) -> None:
                 os.fsync(file.fileno())
             os.chmod(temporary, mode)
             os.replace(temporary, path)
+            _sync_folder(path.parent)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in it on disk too: a synced file may lose its new name when the power goes."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -2218,6 +2242,7 @@ def _storage_errors() -> Iterator[None]:
 def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
+        _sync_folder(target.parent)
     except FileExistsError:
         return
     except OSError:  # a file system without hard links

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -14,6 +15,8 @@ from models import Event, MoneySpent, ProviderCall, ProviderRetry, SceneEnded, S
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 REQUEST_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30)
 CALL_SECONDS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 180)
+LAG_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
+LAG_EVERY_SECONDS = 0.02
 SCENE_SECONDS = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 180, 600)
 
 
@@ -69,10 +72,25 @@ class Metrics:
             buckets=SCENE_SECONDS,
             registry=registry,
         )
+        self._loop_lag = Histogram(
+            "story_loop_lag_seconds",
+            f"How late the event loop is, looked at every {LAG_EVERY_SECONDS * 1000:g} ms, in seconds.",
+            buckets=LAG_SECONDS,
+            registry=registry,
+        )
+        registry.register(_TaskGauge())
         self._sessions = Counter("story_sessions", "Sessions that ended, by state.", ["status"], registry=registry)
         self._session_seconds = Histogram(
             "story_session_seconds", "Time of a run, in seconds.", ["status"], buckets=SCENE_SECONDS, registry=registry
         )
+
+    async def watch_loop(self) -> None:
+        """Measure, until cancelled, how late the event loop is: what everybody waits for while something blocks it."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_EVERY_SECONDS
+            await asyncio.sleep(LAG_EVERY_SECONDS)
+            self._loop_lag.observe(max(0.0, loop.time() - due))
 
     def watch_sessions(self, count: Callable[[], dict[str, int]]) -> None:
         """Show how many sessions there are in each state, asked for at each scrape."""
@@ -114,6 +132,15 @@ class Metrics:
     def render(self) -> bytes:
         """Everything in Prometheus's text format."""
         return generate_latest(self._registry)
+
+
+class _TaskGauge(Collector):
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        try:
+            tasks = len(asyncio.all_tasks())
+        except RuntimeError:  # rendered outside a loop
+            tasks = 0
+        yield GaugeMetricFamily("story_tasks", "Tasks in the event loop.", value=tasks)
 
 
 class _SessionGauge(Collector):

@@ -20,8 +20,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from adapters.sqlite_salvage import Damaged, check, is_damaged, salvage
 from models import Scene, ScriptAnalysis, Session, StorageUnavailable
-from session_manager import Answer, Charge, DrawingRecord, IdempotencyKey
+from session_manager import SESSION_BODY, Answer, Charge, DrawingRecord, IdempotencyKey
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +60,9 @@ CREATE TABLE IF NOT EXISTS answers (
 """
 
 # The story and its analysis never change, the scenes have rows of their own: a step writes only what it changed.
-SESSION_BODY = TypeAdapter(Session)
 SCENE_BODY = TypeAdapter(Scene)
 ELSEWHERE = {"story_text", "analysis", "scenes"}
+SCENE_COUNT = "scene_count"  # in a session's row: how many rows of scenes belong to it
 
 Row = tuple[Any, ...]
 Statement = tuple[str, Row]
@@ -102,23 +103,51 @@ class SqliteJournal:
         self._queue: queue.SimpleQueue[Change | _Barrier | _End] = queue.SimpleQueue()
         self._gate = threading.Lock()  # nothing comes into the queue behind its end
         self._open = False
+        self.damaged = False
+        self.killed = False  # whether whoever had it open before did not close it
         self._thread: threading.Thread | None = None
         self._reader: sqlite3.Connection | None = None
         self._reader_lock = threading.Lock()
 
     def start(self) -> None:
-        """Create the file and its tables and start the writer; raises `StorageUnavailable`."""
-        with ExitStack() as opened:
-            try:
-                writer = opened.enter_context(closing(_connect(self._path)))
-                writer.executescript("PRAGMA journal_mode=WAL;" + SCHEMA)
-                self._reader = _connect(self._path)
-            except sqlite3.Error as error:
+        """Create the file and its tables and start the writer; raises `StorageUnavailable`.
+
+        A damaged file is set aside, and what can be read of it goes into a new one; `damaged` is then true.
+        """
+        try:
+            writer = self._connect_both()
+        except sqlite3.Error as error:
+            if not is_damaged(error):
                 raise StorageUnavailable(f"The journal cannot be opened: {error}.") from error
-            opened.pop_all()  # the thread closes it
+            writer = self._salvaged(error)
         self._thread = threading.Thread(target=self._write_for_ever, args=(writer,), name="journal", daemon=True)
         self._open = True
         self._thread.start()
+
+    def _connect_both(self) -> sqlite3.Connection:
+        """Open the reader, and return the writer; raises `sqlite3.Error`."""
+        self.killed = _size(self._path.with_name(f"{self._path.name}-wal")) > 0  # whoever closes it leaves no log
+        if self.killed and _size(self._path) == 0:  # SQLite would throw the log away and begin anew
+            raise Damaged("the file is empty, its log is not")
+        with ExitStack() as opened:
+            writer = opened.enter_context(closing(_connect(self._path)))
+            if self.killed:
+                check(writer)
+            writer.executescript("PRAGMA journal_mode=WAL;" + SCHEMA)
+            self._reader = _connect(self._path)
+            opened.pop_all()  # the thread closes it
+        return writer
+
+    def _salvaged(self, damage: sqlite3.Error) -> sqlite3.Connection:
+        """What can be read of a damaged file in a new one, open; raises `StorageUnavailable`."""
+        try:
+            saved = salvage(self._path, SCHEMA)
+            extra = {"reason": str(damage), "kept": saved.kept, "incomplete": saved.incomplete}
+            log.error("journal damaged: what can be read is kept", extra=extra | {"aside": saved.aside.name})
+            self.damaged = True
+            return self._connect_both()
+        except (sqlite3.Error, OSError) as error:
+            raise StorageUnavailable(f"The journal cannot be opened: {error}.") from error
 
     def close(self) -> None:
         """Write what is queued and stop; what comes later is refused."""
@@ -159,6 +188,9 @@ class SqliteJournal:
 
     def delete_charge(self, charge_id: str) -> None:
         self._put(("DELETE FROM charges WHERE charge_id = ?", (charge_id,)))
+
+    def delete_open_charges(self, session_id: str) -> None:
+        self._put(("DELETE FROM charges WHERE session_id = ? AND state != 'settled'", (session_id,)))
 
     def save_drawing(self, record: DrawingRecord) -> None:
         self._put(("INSERT OR REPLACE INTO drawings VALUES (?, ?, ?, ?, ?, ?, ?)", dataclasses.astuple(record)))
@@ -218,6 +250,12 @@ class SqliteJournal:
             return None
         return dataclasses.replace(session, cost_usd=float(sums[0][0]))
 
+    def versions(self) -> dict[str, tuple[int, str]]:
+        """The version (0: not readable) and the status of every session there is a row of."""
+        version = "CASE WHEN json_valid(body) THEN json_extract(body, '$.version') END"
+        rows = self._read(f"SELECT session_id, {version}, status FROM sessions", ())  # noqa: S608 (our own names)
+        return {session_id: (version or 0, status) for session_id, version, status in rows}
+
     def load_unfinished(self) -> list[Session]:
         """Every session that has work left, oldest first."""
         ids = self._read(
@@ -244,6 +282,11 @@ class SqliteJournal:
 
     def spent_by(self, session_id: str) -> float:
         return float(self._read("SELECT total(amount_usd) FROM charges WHERE session_id = ?", (session_id,))[0][0])
+
+    def settled_by(self, session_id: str) -> float:
+        """What a session has spent, without what is still open, in USD."""
+        sql = "SELECT total(amount_usd) FROM charges WHERE session_id = ? AND state = 'settled'"
+        return float(self._read(sql, (session_id,))[0][0])
 
     def spent_on(self, day: str) -> float:
         """What that day (UTC, `YYYY-MM-DD`) has spent and reserved, in USD."""
@@ -327,7 +370,8 @@ class SqliteJournal:
 
 def _progress(session: Session, scenes: Iterable[Scene]) -> Change:
     """What a step writes: the session's own row, and the rows of these scenes."""
-    body = SESSION_BODY.dump_json(session, exclude=ELSEWHERE).decode()
+    fields = SESSION_BODY.dump_python(session, mode="json", exclude=ELSEWHERE) | {SCENE_COUNT: len(session.scenes)}
+    body = json.dumps(fields, ensure_ascii=False)
     approved_at = session.approved_at.timestamp() if session.approved_at else None
     row = (session.session_id, session.owner, session.status, session.updated_at.timestamp(), approved_at, body)
     bodies = [(session.session_id, scene.scene_id, SCENE_BODY.dump_json(scene).decode()) for scene in scenes]
@@ -339,7 +383,10 @@ def _progress(session: Session, scenes: Iterable[Scene]) -> Change:
 
 def _session_from(body: bytes, story: bytes, analysis: bytes, scenes: list[bytes]) -> Session:
     found = sorted((SCENE_BODY.validate_json(scene) for scene in scenes), key=lambda scene: scene.scene_number)
-    fields = json.loads(body) | {
+    fields = json.loads(body)
+    if fields.pop(SCENE_COUNT, len(found)) != len(found):
+        raise ValueError("some of its scenes are lost")
+    fields |= {
         "story_text": story.decode(),
         "analysis": ScriptAnalysis.model_validate_json(analysis),
         "scenes": tuple(found),
@@ -379,6 +426,10 @@ def _roll_back(db: sqlite3.Connection) -> None:
     with contextlib.suppress(sqlite3.Error):
         if db.in_transaction:
             db.rollback()
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
 
 
 def _resolve(barrier: _Barrier, failure: Exception | None) -> None:

@@ -7,7 +7,9 @@ import contextlib
 import ctypes
 import dataclasses
 import fcntl
+import json
 import logging
+import multiprocessing
 import os
 import secrets
 import signal
@@ -29,17 +31,17 @@ from adapters.rule_writer import RuleWriter
 from adapters.sandbox import Sandbox
 from adapters.sqlite_journal import SqliteJournal
 from ai_services import OpenRouterClient, Provider, RunwareClient
-from business_logic import Limits, Signer, Studio
+from business_logic import SESSION_FILE, Limits, Signer, Studio
 from config import VERSION, ConfigurationError, Settings
-from models import StorageUnavailable, StoryError
-from session_manager import Ledger, LocalStore, SessionManager
+from models import ENDED, Session, StorageUnavailable, StoryError
+from session_manager import CENT_DUST, SESSION_BODY, Charge, Ledger, LocalStore, SessionManager
 from utils import ProjectFiles, utc_now, write_whole
 
 log = logging.getLogger(__name__)
 
 NOT_YET = ("redis_url", "database_url", "storage_url")  # read and checked, but nothing uses them yet
 CLEAN_UP_SECONDS = 600.0
-DRAIN_SECONDS = 2.0  # pictures under way are remembered by their id, so there is no need to wait for them
+STOP_SECONDS = 1.5  # pictures under way are remembered by their id, so there is no need to wait for them
 THREADS = 6  # few: every thread brings a malloc arena
 MALLOC_ARENAS = 2
 M_ARENA_MAX = -8  # glibc's mallopt parameter
@@ -86,10 +88,12 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
             clock=utc_now,
         )
         metrics.watch_sessions(lambda: dict(Counter(session.status for session in manager.all())))
+        _keep(stack, metrics.watch_loop())
         _keep(stack, _clean_up_now_and_then(studio))
-        stack.push_async_callback(runner.stop, grace=DRAIN_SECONDS)
-        stack.enter_context(_told_of_signals(runner.begin_stop))
+        stack.push_async_callback(runner.stop, grace=STOP_SECONDS)
+        stack.enter_context(_told_of_signals(runner.begin_stop, drain_seconds=settings.drain_seconds))
         with _as_configuration_error():
+            await take_back(studio.files, journal)
             recover(journal, manager, ledger, runner)
         yield studio
 
@@ -185,6 +189,48 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
+async def take_back(files: ProjectFiles, journal: SqliteJournal) -> None:
+    """Write into a journal that lost them the sessions whose folders know more than it does.
+
+    After a kill, or where the journal knows of unfinished work, versions are compared: a torn log may have taken the
+    journal back in time. What such a session has spent counts as spent on the day it was last changed.
+    """
+    known = journal.versions()
+    for session_id in files.sessions(SESSION_FILE):
+        version, status = known.get(session_id, (0, ""))
+        if version and status in ENDED and not journal.killed:
+            continue
+        if journal.damaged and journal.load_session(session_id) is None:
+            version = 0
+        try:
+            content = files.read(session_id, SESSION_FILE)
+            if version and json.loads(content)["version"] <= version:
+                continue
+            session = SESSION_BODY.validate_json(content)
+        except (StorageUnavailable, ValueError, LookupError, TypeError) as error:
+            log.error("session file unreadable", extra={"session_id": session_id, "reason": type(error).__name__})
+            continue
+        journal.save_session(session)
+        journal.delete_open_charges(session_id)
+        if (lost := session.cost_usd - journal.settled_by(session_id)) > CENT_DUST:
+            journal.save_charge(_lost_charge(session, lost))
+        log.warning("session taken back from its folder", extra={"session_id": session_id})
+    await journal.commit()
+
+
+def _lost_charge(session: Session, amount_usd: float) -> Charge:
+    return Charge(
+        charge_id=f"{session.session_id}:lost",
+        session_id=session.session_id,
+        owner=session.owner,
+        provider="unknown",
+        model="unknown",
+        amount_usd=amount_usd,
+        day=session.updated_at.strftime("%Y-%m-%d"),
+        state="settled",
+    )
+
+
 def recover(journal: SqliteJournal, manager: SessionManager, ledger: Ledger, runner: LocalRunner) -> None:
     """Take up what the last process left: keys, charges, and the sessions with work left."""
     manager.restore_keys(journal.load_keys())
@@ -255,18 +301,30 @@ def claim(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _told_of_signals(tell: Callable[[], None]) -> Iterator[None]:
+def _told_of_signals(tell: Callable[[], None], *, drain_seconds: float) -> Iterator[None]:
     """Call `tell` at SIGTERM and SIGINT, then whoever handled them before.
 
-    The server waits for open connections before it ends the lifespan; those that wait for us must hear of it earlier.
+    The server stops listening and waits for open connections before it ends the lifespan; those that wait for us must
+    hear of it earlier, and so must whoever asks whether to send work here: after a SIGTERM it listens for
+    `drain_seconds` more. A second signal, or one from the keyboard, is not made to wait.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    patience = 0.0 if multiprocessing.parent_process() else drain_seconds  # a reloading parent wants it gone
 
     def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal patience
         tell()
+        if number == signal.SIGTERM and patience > 0:
+            loop.call_soon_threadsafe(loop.call_later, patience, pass_on, number, frame)
+            patience = 0.0
+        else:
+            pass_on(number, frame)
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
         handler = before[signal.Signals(number)]
         if callable(handler):
             handler(number, frame)

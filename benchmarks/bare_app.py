@@ -36,7 +36,7 @@ def main() -> None:
         access_log=False,
         server_header=False,
         timeout_keep_alive=65,
-        timeout_graceful_shutdown=4,
+        timeout_graceful_shutdown=3,
         backlog=2048,
         proxy_headers=False,
     )

@@ -73,6 +73,11 @@ class Server:
         """SIGKILL to the process itself, as the kernel or an operator would; its workers must notice on their own."""
         self._signal(signal.SIGKILL)
 
+    def ended(self, patience: float) -> None:
+        """Wait for the process to end by itself; raises `TimeoutExpired`."""
+        assert self._process is not None
+        self._process.wait(patience)
+
     def log(self) -> str:
         return (self.folder / "server.log").read_text("utf-8", "replace")
 
@@ -100,11 +105,11 @@ class Server:
 class Service(Server):
     """The story service beside those providers (None: without keys) with the settings given.
 
-    Everything else is as a new user has it, but for the rate limit.
+    Everything else is as a new user has it, but for the rate limit and the seconds of draining.
     """
 
     def __init__(self, fake: FakeProviders | None = None, *, folder: Path | None = None, **settings: int | str) -> None:
-        environment = {"RATE_LIMIT": "1000000/minute"} | (fake.env() if fake else {})
+        environment = {"RATE_LIMIT": "1000000/minute", "DRAIN_SECONDS": "0"} | (fake.env() if fake else {})
         environment |= {name.upper(): str(value) for name, value in settings.items()}
         super().__init__([str(REPOSITORY / "main.py")], environment, folder=folder)
         self.environment["PROJECTS_DIR"] = str(self.folder / "projects")

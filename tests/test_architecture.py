@@ -25,8 +25,11 @@ ALLOWED: dict[str, set[str]] = {
     "adapters.worker": {"business_logic", "utils", *BASE, "adapters"},
 }
 ADAPTER = {"business_logic", *CORE, "utils", *BASE}
-# The only adapters that use another: the drafts are drawn by the painter in the pool, and main knows the edge.
-FAMILIES = {"adapters.draft_images": {"adapters.paper_cut", "adapters.process_pool"}}
+# The only adapters that use another: the drafts are drawn by the painter in the pool, the journal saves itself.
+FAMILIES = {
+    "adapters.draft_images": {"adapters.paper_cut", "adapters.process_pool"},
+    "adapters.sqlite_journal": {"adapters.sqlite_salvage"},
+}
 ROOMS = {"main", "business_logic", "ai_services", "session_manager", "utils", *BASE}
 
 

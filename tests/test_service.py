@@ -1,19 +1,11 @@
-"""The whole service as a process of its own, beside fake providers: killed, stopped, restarted, without keys."""
+"""The whole service as a process of its own, beside fake providers and without keys."""
 
 from __future__ import annotations
 
 import io
-import os
-import signal
-import sqlite3
-import subprocess
-import sys
-import threading
 import time
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +14,17 @@ import pytest
 from PIL import Image
 
 from tests import fake_pictures
-from tests.fake_providers import IMAGE_KEY, REPOSITORY, TEXT_KEY, FakeProviders
-from tests.service import Service, free_port, ready
+from tests.checks import (
+    PATIENCE_SECONDS,
+    check_pictures,
+    drawings_under_way,
+    open_charges,
+    pictures_in,
+    zip_of,
+)
+from tests.fake_providers import IMAGE_KEY, TEXT_KEY, FakeProviders
+from tests.service import Service, ready
 from tests.stories import story
-
-PATIENCE_SECONDS = 60.0  # a safety net: nothing is measured
-STOP_LIMIT_SECONDS = 10.0  # what is promised for SIGTERM
 
 Json = dict[str, Any]
 
@@ -43,39 +40,6 @@ def fake(providers: FakeProviders) -> FakeProviders:
     providers.reset()
     providers.control(text_ms=60, image_ms=250, failing_checks="", failing_times=1)
     return providers
-
-
-def check_pictures(service: Service, states: list[Json]) -> None:
-    """Every picture that is listed opens whole, by its address and in the ZIP."""
-    for state in states:
-        for scene in state["scenes"]:
-            with Image.open(io.BytesIO(service.client.get(scene["image_url"]).content)) as image:
-                image.load()
-                assert image.size == (scene["width"], scene["height"])
-            assert (service.folder / "projects" / scene["image_path"]).is_file()
-        assert len(pictures_in(zip_of(service, state["session_id"]))) == len(state["scenes"])
-
-
-def zip_of(service: Service, session_id: str) -> zipfile.ZipFile:
-    reply = service.client.post("/download", json={"session_id": session_id}).raise_for_status()
-    archive = zipfile.ZipFile(io.BytesIO(reply.content))
-    assert archive.testzip() is None
-    return archive
-
-
-def pictures_in(archive: zipfile.ZipFile) -> list[str]:
-    return [name for name in archive.namelist() if name.endswith((".jpg", ".png", ".webp"))]
-
-
-def drawings_under_way(fake: FakeProviders, count: int) -> None:
-    until = time.monotonic() + PATIENCE_SECONDS
-    while fake.counts()["now"].get("drawing", 0) < count:
-        assert time.monotonic() < until, "nothing is being drawn"
-        time.sleep(0.01)
-
-
-def cost_of(states: list[Json]) -> float:
-    return sum(float(state["cost_usd"]) for state in states)
 
 
 # --- Money and the contract ------------------------------------------------------------------------------------
@@ -352,114 +316,6 @@ def _health_seconds(service: Service) -> float:
     began = time.monotonic()
     service.client.get("/health").raise_for_status()
     return time.monotonic() - began
-
-
-# --- Crashes and stops -----------------------------------------------------------------------------------------
-
-
-def test_kill_9_at_any_moment_loses_nothing_and_pays_nothing_twice(fake: FakeProviders) -> None:
-    moments = (0.1, 0.3, 0.6)  # seconds after the last request: bibles, prompts, drawings and fetches
-    ids: list[str] = []
-    in_flight = 0
-    with Service(fake, image_concurrency=6) as service:
-        for round_, moment in enumerate(moments):
-            ids += [service.generate(story(100 + 10 * round_ + n, 3), num_scenes=3) for n in range(5)]
-            time.sleep(moment)
-            in_flight += fake.counts()["now"].get("text", 0)
-            service.kill()
-            service.start()
-        states = service.wait_all(ids, patience=PATIENCE_SECONDS)
-        counts = fake.counts()
-
-        assert [state["status"] for state in states] == ["completed"] * len(ids)
-        assert [ready(state) for state in states] == [3] * len(ids)
-        assert counts["pictures_paid_twice"] == 0
-        assert counts["pictures_paid"] == 3 * len(ids)
-        assert counts["text_paid_twice"] <= in_flight
-        assert counts["violations"] == []
-        assert cost_of(states) >= sum(counts["usd"].values()) - 1e-9  # never less than was billed
-        assert open_charges(service) == 0
-        check_pictures(service, states)
-
-
-def open_charges(service: Service) -> int:
-    with closing(sqlite3.connect(service.folder / "projects" / "journal.db")) as db:
-        return int(db.execute("SELECT count(*) FROM charges WHERE state != 'settled'").fetchone()[0])
-
-
-def test_sigterm_ends_in_time_with_streams_and_waits_open_and_the_restart_completes(fake: FakeProviders) -> None:
-    fake.control(image_ms=1500)
-    with Service(fake, image_concurrency=4) as service, ThreadPoolExecutor(8) as threads:
-        ids = [service.generate(story(200 + n, 3), num_scenes=3) for n in range(4)]
-        drawings_under_way(fake, 4)
-        listening = threading.Barrier(5)
-        for session_id in ids[:2]:
-            threads.submit(_listen, service, session_id, listening)
-            threads.submit(_wait, service, session_id, listening)
-        listening.wait(timeout=PATIENCE_SECONDS)
-
-        took = service.stop()
-        assert took <= STOP_LIMIT_SECONDS
-        assert "Traceback" not in service.log()
-        service.start()
-        states = service.wait_all(ids, patience=PATIENCE_SECONDS)
-
-        assert [ready(state) for state in states] == [3] * 4
-        assert fake.counts()["pictures_paid_twice"] == 0
-        assert fake.counts()["text_paid_twice"] == 0
-        check_pictures(service, states)
-
-
-def _listen(service: Service, session_id: str, listening: threading.Barrier) -> None:
-    """Read events until the server ends the stream."""
-    url = f"http://127.0.0.1:{service.port}/events/{session_id}"
-    try:
-        with httpx.stream("GET", url, timeout=PATIENCE_SECONDS, trust_env=False) as stream:
-            listening.wait(timeout=PATIENCE_SECONDS)
-            for _ in stream.iter_bytes():
-                pass
-    except httpx.HTTPError:
-        return
-
-
-def _wait(service: Service, session_id: str, listening: threading.Barrier) -> None:
-    """Ask for a change that comes late, again and again until the server is gone."""
-    with httpx.Client(base_url=f"http://127.0.0.1:{service.port}", timeout=PATIENCE_SECONDS, trust_env=False) as client:
-        etag = client.get(f"/status/{session_id}").headers["ETag"]
-        listening.wait(timeout=PATIENCE_SECONDS)
-        try:
-            while True:
-                reply = client.get(f"/status/{session_id}", params={"wait": 60}, headers={"If-None-Match": etag})
-                etag = reply.headers.get("ETag", etag)
-                if reply.status_code not in (200, 304):
-                    return
-        except httpx.HTTPError:
-            return
-
-
-def test_a_second_process_on_the_same_folder_refuses_in_one_sentence(tmp_path: Path) -> None:
-    with Service(folder=tmp_path) as service:
-        environment = service.environment | {"PORT": str(free_port())}
-        second = subprocess.run(
-            [sys.executable, str(REPOSITORY / "main.py")],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
-
-        assert second.returncode == 1
-        assert "REDIS_URL" in second.stderr
-        assert len(second.stderr.strip().splitlines()) == 1
-        assert service.client.get("/health").status_code == 200
-        os.kill(service.pid, signal.SIGINT)  # from the keyboard: it ends as it does at a SIGTERM
-        until = time.monotonic() + PATIENCE_SECONDS
-        while "Finished server process" not in service.log():
-            assert time.monotonic() < until, "it did not end"
-            time.sleep(0.02)
-        assert "Traceback" not in service.log()
 
 
 # --- Without keys ----------------------------------------------------------------------------------------------

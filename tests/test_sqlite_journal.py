@@ -388,11 +388,67 @@ async def test_a_session_that_cannot_be_read_is_named_and_the_others_are_loaded(
 
 
 @pytest.mark.parametrize("content", [b"no database", os.urandom(8192)], ids=["a note", "noise"])
-def test_what_is_no_journal_is_refused_in_a_sentence(path: Path, content: bytes) -> None:
+async def test_what_is_no_journal_is_set_aside_and_named(
+    path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     path.write_bytes(content)
 
-    with pytest.raises(StorageUnavailable, match="cannot be opened"):
-        SqliteJournal(path).start()
+    with opened(path) as journal:
+        journal.save_session(session := new_session())
+        await journal.commit()
+        assert journal.load_unfinished() == [session]
+        assert journal.damaged
+
+    assert [aside.read_bytes() for aside in path.parent.glob("journal.db.damaged-*")] == [content]
+    assert "journal damaged" in caplog.text
+
+
+async def test_an_empty_journal_keeps_its_log_for_whoever_wants_to_look(journal: SqliteJournal, path: Path) -> None:
+    journal.save_session(new_session())
+    await journal.commit()
+    copy = path.parent / "crashed" / "journal.db"
+    copy.parent.mkdir()
+    copy.touch()
+    written = path.with_name("journal.db-wal").read_bytes()
+    copy.with_name("journal.db-wal").write_bytes(written)
+
+    with opened(copy) as after:
+        assert after.load_unfinished() == []
+
+    assert [aside.read_bytes() for aside in copy.parent.glob("journal.db.damaged-*-wal")] == [written]
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["after a stop", "after a kill"])
+async def test_rows_on_both_sides_of_a_damaged_page_are_kept(
+    path: Path, killed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    sessions = {session.session_id: session for session in (new_session() for _ in range(200))}
+    with opened(path) as journal:
+        for session in sessions.values():
+            journal.save_session(session)
+        await journal.commit()
+    with closing(sqlite3.connect(path)) as db:
+        pages = sorted(
+            page for (page,) in db.execute("SELECT pageno FROM dbstat WHERE name='sessions' AND pagetype='leaf'")
+        )
+    content = bytearray(path.read_bytes())
+    middle = pages[len(pages) // 2] - 1
+    content[4096 * middle : 4096 * (middle + 1)] = os.urandom(4096)
+    path.write_bytes(content)
+    if killed:
+        path.with_name("journal.db-wal").write_bytes(b"torn")
+
+    with opened(path) as after:
+        if not killed:  # nothing is read through at a start after a stop; whoever is asked for is there or is named
+            found = [session_id for session_id in sessions if after.load_session(session_id) is not None]
+            assert 150 < len(found) < 200
+            return
+        assert after.damaged
+        kept = {session.session_id: session for session in after.load_unfinished()}
+
+    assert 150 < len(kept) < 200
+    assert all(sessions[session_id] == session for session_id, session in kept.items())
+    assert "journal damaged" in caplog.text
 
 
 def test_a_folder_that_is_not_there_is_refused_in_a_sentence(tmp_path: Path) -> None:
