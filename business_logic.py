@@ -456,7 +456,8 @@ class Studio:
     async def _apart(self, chars: int, function: Callable[..., T], *arguments: object) -> T:
         """Do work on a text of that length where it holds nobody up: here, in a thread, in another process."""
         if chars <= INLINE_STORY_CHARS:
-            return function(*arguments)
+            async with self.flights("", "reading"):  # one in a round of the loop, however many stories come at once
+                return function(*arguments)
         if chars <= THREAD_STORY_CHARS:
             return await asyncio.to_thread(function, *arguments)
         return await self.pool.run(function, *arguments)

@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import dataclasses
 import fcntl
+import gc
 import json
 import logging
 import multiprocessing
@@ -95,6 +96,7 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
         with _as_configuration_error():
             await take_back(studio.files, journal)
             recover(journal, manager, ledger, runner)
+        gc.freeze()  # what is here now stays: no collection need look at it again
         yield studio
 
 

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import drafts, footprint, pace, promises, reading, splitting, startup
+from benchmarks import crowd, drafts, flat, footprint, pace, promises, reading, splitting, startup
 from benchmarks.figures import Figure, as_json, table
 
 BARS: dict[str, Callable[..., list[Figure]]] = {
@@ -26,6 +26,8 @@ BARS: dict[str, Callable[..., list[Figure]]] = {
     "startup": startup.measure,
     "splitting": splitting.measure,
     "promises": promises.measure,
+    "crowd": crowd.measure,
+    "flat": flat.measure,
 }
 
 
