@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import hmac
 import logging
+import mimetypes
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
@@ -194,7 +195,7 @@ async def paying_caller(request: Request, caller: Annotated[str, Depends(caller_
     """Whoever asks for something that costs work, counted against `RATE_LIMIT`."""
     limit: RateLimit = request.app.state.rate_limit
     address = request.client.host if request.client else "unknown"
-    limit.hit(f"key:{caller}" if caller != LOCAL else f"address:{address}")
+    await limit.hit(f"key:{caller}" if caller != LOCAL else f"address:{address}")
     return caller
 
 
@@ -898,6 +899,7 @@ def create_app(
             log.info("ready", extra={"environment": chosen.environment, "version": VERSION})
             yield
 
+    mimetypes.init()  # reads the system's files: better now than at the first request
     docs = chosen.environment != "production"
     app = FastAPI(
         title="Story to Image Generator",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,14 +17,21 @@ if TYPE_CHECKING:
 class RateLimit:
     """`60/minute` for each caller; counted in this process.
 
-    `limits` is imported with the first request that counts: the start does not wait for it.
+    `limits` is imported in a thread, with `load` or the first request that counts: neither the start nor the event loop
+    waits for it.
     """
 
     def __init__(self, setting: str) -> None:
         self._setting = setting
 
-    def hit(self, caller: str) -> None:
+    async def load(self) -> None:
+        """Import what counts."""
+        await asyncio.to_thread(lambda: (self._limit, self._counter))
+
+    async def hit(self, caller: str) -> None:
         """Count one request; raises `TooManyRequests` with the seconds to wait."""
+        if "_counter" not in self.__dict__:
+            await self.load()
         if self._counter.hit(self._limit, caller):
             return
         reset = self._counter.get_window_stats(self._limit, caller).reset_time
