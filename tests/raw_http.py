@@ -103,10 +103,21 @@ class Caller:
         self._writer = writer
 
     @classmethod
-    async def connect(cls, port: int, sent: bytes = b"") -> Caller:
-        caller = cls(*await asyncio.open_connection("127.0.0.1", port))
+    async def connect(cls, port: int, sent: bytes = b"", *, buffer: int | None = None) -> Caller:
+        """Connect and send; `buffer` is how many bytes may wait unread, else as many as the system likes."""
+        connection = socket.socket()
+        if buffer is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+        caller = cls(*await asyncio.open_connection(sock=connection, limit=buffer or 65536))
         caller._writer.write(sent)
         return caller
+
+    async def sip(self, bytes_a_second: int) -> None:
+        """Read so slowly until it is closed."""
+        while await self.reader.read(bytes_a_second):
+            await asyncio.sleep(1)  # noqa: ASYNC110 (slow on purpose)
 
     def leave(self) -> None:
         """Reset the connection, as a process that dies does."""
