@@ -116,8 +116,9 @@ class Caller:
 
     async def sip(self, bytes_a_second: int) -> None:
         """Read so slowly until it is closed."""
-        while await self.reader.read(bytes_a_second):
-            await asyncio.sleep(1)  # noqa: ASYNC110 (slow on purpose)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await self.reader.read(bytes_a_second):  # noqa: ASYNC110 (slow on purpose)
+                await asyncio.sleep(1)
 
     def leave(self) -> None:
         """Reset the connection, as a process that dies does."""
