@@ -38,17 +38,11 @@ MAX_SESSIONS = 50
 DISK = "5m"
 
 
-@pytest.fixture(scope="module")
-def providers() -> Iterator[FakeProviders]:
-    with FakeProviders() as fake:
-        yield fake
-
-
 @pytest.fixture
-def fake(providers: FakeProviders) -> FakeProviders:
-    providers.reset()
-    providers.control(text_ms=0, image_ms=0, picture_bytes=20_000)
-    return providers
+def fake() -> Iterator[FakeProviders]:
+    """Providers of this test alone: what one leaves under way would be counted in the next."""
+    with FakeProviders(picture_bytes=20_000) as started:
+        yield started
 
 
 def new_story(number: int, *, scenes: int = 1, headers: dict[str, str] | None = None) -> bytes:
