@@ -14,7 +14,7 @@ import re
 import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -413,6 +413,7 @@ class Studio:
     clock: Callable[[], datetime]
     flights: Flights = field(default_factory=Flights)
     pages: OrderedDict[str, Page] = field(default_factory=OrderedDict)
+    arriving: set[object] = field(default_factory=set)
     started: float = field(default_factory=time.monotonic)
 
     # -- reading a story
@@ -578,8 +579,9 @@ class Studio:
             if earlier is not None:
                 return accepted(earlier)
         settings = self._settings(request)
-        await self.store.check_room()  # before the work of reading; `create` looks again
-        reading = await self._read(request)
+        await self.check_room()  # before the work of reading; `create` looks again
+        with self._arriving():
+            reading = await self._read(request)
         session = self._new_session(owner, request, reading, settings)
         self._refuse_unknown_price(session)
         kept = await self.store.create(session, idempotency)
@@ -587,6 +589,20 @@ class Studio:
             self.runner.submit(kept.session_id)
         log.info("session accepted", extra={"session_id": kept.session_id, "scenes": len(kept.scenes)})
         return accepted(kept)
+
+    async def check_room(self) -> None:
+        """Raises `ServiceFull` when one more session would be too many; stories still being read have their place."""
+        await self.store.check_room(arriving=len(self.arriving))
+
+    @contextmanager
+    def _arriving(self) -> Iterator[None]:
+        """Hold a place for a story that is being read: else all that come at once are read, and most for nothing."""
+        place = object()
+        self.arriving.add(place)
+        try:
+            yield
+        finally:
+            self.arriving.discard(place)
 
     def _refuse_unknown_price(self, session: Session) -> None:
         """Raises `PriceUnknown` when the session has a budget that could not be kept."""
@@ -1481,7 +1497,7 @@ class Studio:
     async def _admit(self, session: Session) -> None:
         """Raises `ServiceFull` when waking this session would pass the limit."""
         if session.status not in UNFINISHED:
-            await self.store.check_room()
+            await self.check_room()
 
     # -- borders, order and the bible: edited without a model call
 

@@ -30,7 +30,7 @@ from adapters.logs import set_up_logs
 from adapters.metrics import CONTENT_TYPE, Metrics
 from adapters.middleware import BodyLimit, Crashes, Origins, PageFiles, RequestContext
 from adapters.openapi import describe
-from adapters.rate_limit import RateLimit
+from adapters.rate_limit import RateLimit, counted_address
 from adapters.wiring import claim, open_studio
 from business_logic import Studio
 from config import VERSION, ConfigurationError, Settings, load_settings
@@ -192,11 +192,42 @@ async def caller_of(request: Request) -> str:
 
 
 async def paying_caller(request: Request, caller: Annotated[str, Depends(caller_of)]) -> str:
-    """Whoever asks for something that costs work, counted against `RATE_LIMIT`."""
-    limit: RateLimit = request.app.state.rate_limit
-    address = request.client.host if request.client else "unknown"
-    await limit.hit(f"key:{caller}" if caller != LOCAL else f"address:{address}")
+    """Whoever asks for something that costs work, counted once a request against `RATE_LIMIT`."""
+    if not hasattr(request.state, "counted"):
+        request.state.counted = True
+        limit: RateLimit = request.app.state.rate_limit
+        address = counted_address(request.client.host if request.client else "unknown")
+        await limit.hit(f"key:{caller}" if caller != LOCAL else f"address:{address}")
     return caller
+
+
+async def new_session_caller(request: Request, caller: Annotated[str, Depends(paying_caller)]) -> str:
+    """Whoever asks for a new session; raises `ServiceFull`. A key may repeat an old one, for which there is room."""
+    if "idempotency-key" not in request.headers:
+        studio: Studio = request.app.state.studio
+        await studio.check_room()
+    return caller
+
+
+class EarlyRoute(APIRoute):
+    """Says no to strangers, to whoever asks too often and when the service is full, before the body is read.
+
+    FastAPI reads and parses a body before it looks at the dependencies, and refusing a story must cost less than that.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        read = super().get_route_handler()
+        asked = {needed.call for needed in self.dependant.dependencies}
+        if not asked & {paying_caller, new_session_caller}:
+            return read
+
+        async def answer(request: Request) -> Response:
+            caller = await paying_caller(request, await caller_of(request))
+            if new_session_caller in asked:
+                await new_session_caller(request, caller)
+            return await read(request)
+
+        return answer
 
 
 async def debugger(request: Request) -> None:
@@ -246,6 +277,7 @@ def _digest(key: str) -> bytes:
 TheStudio = Annotated[Studio, Depends(studio_of)]
 Caller = Annotated[str, Depends(caller_of)]
 PayingCaller = Annotated[str, Depends(paying_caller)]
+NewSessionCaller = Annotated[str, Depends(new_session_caller)]
 IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", description="The ETag of the answer you have.")]
 IfMatch = Annotated[str | None, Header(alias="If-Match", description="The ETag of the scene you have read.")]
 
@@ -310,7 +342,7 @@ async def status(
 
 # --- Drawing stories -------------------------------------------------------------------------------------------
 
-stories = APIRouter(tags=["stories"])
+stories = APIRouter(tags=["stories"], route_class=EarlyRoute)
 
 
 @stories.post("/generate", status_code=202, responses=problems(*COMMON, 429, 503))
@@ -318,7 +350,7 @@ async def generate(
     body: GenerateRequest,
     response: Response,
     studio: TheStudio,
-    caller: PayingCaller,
+    caller: NewSessionCaller,
     idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)] = None,
 ) -> Accepted:
     """Start drawing a story. The same Idempotency-Key with the same body gives the first session again."""
@@ -577,7 +609,7 @@ async def replace_anchor(
 
 # --- Handing over ----------------------------------------------------------------------------------------------
 
-results = APIRouter(tags=["results"])
+results = APIRouter(tags=["results"], route_class=EarlyRoute)
 
 
 @results.post("/approve", responses=problems(*COMMON, 404, 429, 503))
@@ -781,16 +813,13 @@ async def http_error(request: Request, error: Exception) -> JSONResponse:
     """Starlette's and FastAPI's own refusals: unknown addresses, methods, unreadable and too large bodies."""
     assert isinstance(error, StarletteHTTPException)  # noqa: S101 (registered for this class alone)
     status = error.status_code
-    headers = {"Allow": allowed_methods(request)} if status == 405 else {}
-    if status in (408, 413):
-        headers["Connection"] = "close"  # the rest of the body is not read
     return problem(
         request,
         status,
         code=CODES.get(status, "http_error"),
         detail=SENTENCES.get(status, "The request cannot be done."),
         retryable=status == 408,
-        headers=headers,
+        headers={"Allow": allowed_methods(request)} if status == 405 else None,
     )
 
 
@@ -938,11 +967,11 @@ def _surround(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         UPLOAD_PATH: settings.max_upload_bytes + ENVELOPE_BYTES,
         ANCHOR_PATH: settings.max_image_bytes + ENVELOPE_BYTES,
     }
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, uploads=uploads)
     app.add_middleware(PageFiles)
     app.add_middleware(Crashes, answer=crashed)
     if settings.cors_origins:
         app.add_middleware(Origins, origins=settings.cors_origins, refused=preflight_refused)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, uploads=uploads)
     app.add_middleware(RequestContext, count=metrics.request)
 
 

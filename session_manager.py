@@ -174,8 +174,8 @@ class SessionStore(Protocol):
         """The ids of ended, unapproved sessions not touched since then."""
         ...
 
-    async def check_room(self) -> None:
-        """Raises `ServiceFull` when one more session with unfinished work would be too many."""
+    async def check_room(self, *, arriving: int = 0) -> None:
+        """Raises `ServiceFull` when one more session with unfinished work would be too many, beside those arriving."""
         ...
 
     async def find_answer(self, owner: str, content_key: str) -> Answer | None:
@@ -326,9 +326,9 @@ class SessionManager:
         with self._lock:
             return sum(session.status in UNFINISHED for session in self._sessions.values())
 
-    def check_room(self) -> None:
-        """Raises `ServiceFull` when `max_sessions` sessions have unfinished work."""
-        if self.active_count() >= self._max_sessions:
+    def check_room(self, *, arriving: int = 0) -> None:
+        """Raises `ServiceFull` when `max_sessions` sessions have unfinished work or are about to."""
+        if self.active_count() + arriving >= self._max_sessions:
             raise ServiceFull
 
     # -- changing
@@ -678,8 +678,8 @@ class LocalStore:
         await self._archive.commit()  # somebody may have come back to an old session a moment ago
         return await asyncio.to_thread(self._archive.list_untouched, since)
 
-    async def check_room(self) -> None:
-        self._manager.check_room()
+    async def check_room(self, *, arriving: int = 0) -> None:
+        self._manager.check_room(arriving=arriving)
 
     async def find_answer(self, owner: str, content_key: str) -> Answer | None:
         return await asyncio.to_thread(self._archive.find_answer, owner, content_key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import re
@@ -24,6 +25,7 @@ Count = Callable[[str, str, int, float], None]
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT"})  # callers may make up others
 EXPOSED = ("ETag", "Location", "Retry-After", "X-Request-ID")
+BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})  # by custom
 BODY_SECONDS = 15.0  # a body that takes longer is cut off
 UPLOAD_SECONDS = 120.0  # so is a file that takes longer, or is silent for `BODY_SECONDS`
 
@@ -198,7 +200,9 @@ class BodyLimit:
     """Refuses a body that is too large (413) or too slow (408), counted as it arrives.
 
     `uploads` are the addresses (regular expressions) that take files by POST or PUT, with the bytes each may have; a
-    file may take `UPLOAD_SECONDS`.
+    file may take `UPLOAD_SECONDS`. An answer that comes before the end of the body is the last on its connection,
+    which is closed when the rest has come or has come to a limit: closed earlier, a caller who is still sending could
+    lose the answer; kept, half a body would hold it for ever.
     """
 
     def __init__(
@@ -215,35 +219,25 @@ class BodyLimit:
         self._uploads = {re.compile(path): most for path, most in (uploads or {}).items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        if scope["type"] != "http" or (scope["method"] in BODILESS and not _announces_body(scope)):
             await self._app(scope, receive, send)
             return
         upload_bytes = self._upload_bytes(scope)
-        max_bytes = self._max_bytes if upload_bytes is None else upload_bytes
-        declared = Headers(scope=scope).get("content-length", "")
-        too_large = declared.isdecimal() and (len(declared) > 15 or int(declared) > max_bytes)
-        received = 0
-        whole = False
-        deadline = time.monotonic() + (self._seconds if upload_bytes is None else UPLOAD_SECONDS)
+        most = self._max_bytes if upload_bytes is None else upload_bytes
+        longest = self._seconds if upload_bytes is None else UPLOAD_SECONDS
+        body = _Body(scope, receive, max_bytes=most, silence=self._seconds, seconds=longest)
 
-        async def limited() -> Message:
-            nonlocal received, whole
-            if too_large:
-                raise HTTPException(413)
-            if whole:
-                return await receive()
-            try:
-                async with asyncio.timeout(min(self._seconds, max(0.0, deadline - time.monotonic()))):
-                    message = await receive()
-            except TimeoutError:
-                raise HTTPException(408) from None
-            received += len(message.get("body", b""))
-            whole = not message.get("more_body", False)
-            if received > max_bytes:
-                raise HTTPException(413)
-            return message
+        async def send_and_close(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                if not await body.came():
+                    message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            elif body.awaited and not message.get("more_body", False):
+                await send({**message, "more_body": True})  # the whole answer, but for the server's closing
+                await body.drop_rest()
+                message = {"type": "http.response.body"}
+            await send(message)
 
-        await self._app(scope, limited, send)
+        await self._app(scope, body.receive, send_and_close)
 
     def _upload_bytes(self, scope: Scope) -> int | None:
         """What a file sent there may have, None where none is taken."""
@@ -251,6 +245,79 @@ class BodyLimit:
             return None
         path = scope.get("path", "")
         return next((most for address, most in self._uploads.items() if address.fullmatch(path)), None)
+
+
+class _Body:
+    """The body of one request as it arrives, under its limits."""
+
+    def __init__(self, scope: Scope, receive: Receive, *, max_bytes: int, silence: float, seconds: float) -> None:
+        headers = Headers(scope=scope)
+        declared = headers.get("content-length", "")
+        self._receive = receive
+        self._max_bytes = max_bytes
+        self._silence = silence
+        self._deadline = time.monotonic() + seconds
+        self._received = 0
+        self._empty = not _announces_body(scope) or declared == "0"
+        self._whole = False
+        self._answered = False
+        self._promised = declared.isdecimal()
+        self._invited = "expect" not in headers  # else nothing is sent before the first read
+        self._refused: int | None = None
+        if declared.isdecimal() and (len(declared) > 15 or int(declared) > max_bytes):
+            self._refused = 413
+
+    async def receive(self) -> Message:
+        """The next part; raises HTTPException 408 or 413. Once there is an answer, a refused body is a caller gone."""
+        try:
+            return await self._next()
+        except HTTPException:
+            if not self._answered:
+                raise
+            return {"type": "http.disconnect"}
+
+    async def came(self) -> bool:
+        """Whether its end is here, asked when there is an answer; what has arrived unread is dropped."""
+        self._answered = True
+        if self.awaited:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0):
+                    await self.drop_rest()
+        return self._whole or self._empty
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a caller is still sending what it said it would, and may."""
+        return self._promised and self._invited and not self._whole and not self._empty and self._refused is None
+
+    async def drop_rest(self) -> None:
+        """Read it to its end or to a limit, for nothing."""
+        with contextlib.suppress(HTTPException):
+            while not self._whole:
+                await self._next()
+
+    async def _next(self) -> Message:
+        if self._refused is not None:
+            raise HTTPException(self._refused)
+        if self._whole:
+            return await self._receive()
+        self._invited = True
+        try:
+            async with asyncio.timeout(min(self._silence, max(0.0, self._deadline - time.monotonic()))):
+                message = await self._receive()
+        except TimeoutError:
+            self._refused = 408
+            raise HTTPException(408) from None
+        self._received += len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
+        if self._received > self._max_bytes:
+            self._refused = 413
+            raise HTTPException(413)
+        return message
+
+
+def _announces_body(scope: Scope) -> bool:
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
 
 
 def _request_id(scope: Scope) -> str:

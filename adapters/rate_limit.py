@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,6 +13,22 @@ from models import TooManyRequests
 if TYPE_CHECKING:
     from limits import RateLimitItem
     from limits.strategies import RateLimiter
+
+
+IPV6_PREFIX = 64  # what one subscriber is given: whoever has one address of it has them all
+
+
+def counted_address(address: str) -> str:
+    """What an address counts as: itself, for IPv6 its /64; a name that is no address stays as it is."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((found, IPV6_PREFIX), strict=False))
 
 
 class RateLimit:

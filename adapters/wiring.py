@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import ctypes
 import dataclasses
+import errno
 import fcntl
 import gc
 import json
 import logging
 import multiprocessing
 import os
+import resource
 import secrets
 import signal
 import threading
@@ -45,6 +47,7 @@ CLEAN_UP_SECONDS = 600.0
 STOP_SECONDS = 1.5  # pictures under way are remembered by their id, so there is no need to wait for them
 THREADS = 6  # few: every thread brings a malloc arena
 MALLOC_ARENAS = 2
+MAX_FILES = 65_536  # descriptors, where the system allows them
 M_ARENA_MAX = -8  # glibc's mallopt parameter
 
 
@@ -56,6 +59,7 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
     """
     async with AsyncExitStack() as stack:
         _tame_memory()
+        _prepare_for_many_connections()
         _warn_of_unused(settings)
         stack.enter_context(claim(settings.projects_dir))
         journal = SqliteJournal(settings.projects_dir / "journal.db")
@@ -359,3 +363,26 @@ def _tame_memory() -> None:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="work"))
     with contextlib.suppress(OSError, AttributeError):  # another C library has another allocator
         ctypes.CDLL("libc.so.6").mallopt(M_ARENA_MAX, MALLOC_ARENAS)
+
+
+def _prepare_for_many_connections() -> None:
+    """Take all the descriptors that are allowed, and say in one line a second that there are none left.
+
+    asyncio reports each accept that fails with a traceback, some 2,000 in a row: writing them would be the outage.
+    """
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if most == resource.RLIM_INFINITY else min(most, MAX_FILES)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    last = 0.0
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal last
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE) or "socket" not in context:
+            loop.default_exception_handler(context)
+        elif loop.time() - last >= 1.0:
+            last = loop.time()
+            log.error("no descriptor left for another connection", extra={"reason": error.strerror})
+
+    asyncio.get_running_loop().set_exception_handler(handle)

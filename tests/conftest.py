@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -175,6 +177,22 @@ async def finished(client: httpx.AsyncClient, session_id: str) -> Json:
 async def idle() -> None:
     """Until no run is under way: a session has its last state a moment before its run has told everybody."""
     await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name().startswith("run ")))
+
+
+def need_program(name: str) -> str:
+    """The path of a program of the system; without it the test is skipped aloud, and fails where `CI` is set."""
+    path = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    if path is None:
+        reason = f"{name} is not installed: scripts/system-packages installs what the tests need"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+def scale(few: int, many: int) -> int:
+    """How many of something a test takes: few, or with `STORY_FULL` in the environment as many as are promised."""
+    return many if os.environ.get("STORY_FULL") else few
 
 
 @pytest.fixture(autouse=True)

@@ -86,6 +86,10 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
+    def open_files(self) -> int:
+        """How many file descriptors the process has open, sockets among them."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
     def _signal(self, number: signal.Signals) -> None:
         if self._process is None:
             return
