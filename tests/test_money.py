@@ -1,0 +1,255 @@
+"""Money over HTTP, beside providers that count it: caps hold, counts are true, nothing is bought for nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fake_providers import FakeProviders
+from tests.service import ENDED, Service, ready
+from tests.stories import story
+
+PATIENCE_SECONDS = 60.0  # a safety net: nothing is measured
+SESSIONS = int(os.environ.get("STORY_SESSIONS", "24"))  # of the run against the day's budget
+DAILY_BUDGET = 0.05 * SESSIONS / 200  # USD
+DUST = 1e-9  # USD, of sums of floats
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def providers() -> Iterator[FakeProviders]:
+    with FakeProviders(text_ms=20, image_ms=60, picture_bytes=5_000) as fake:
+        yield fake
+
+
+@pytest.fixture
+def fake(providers: FakeProviders) -> FakeProviders:
+    providers.reset()
+    providers.control(text_ms=20, image_ms=60, failing_checks="", failing_times=1)
+    return providers
+
+
+def charged(fake: FakeProviders) -> float:
+    return float(sum(fake.counts()["usd"].values()))
+
+
+def cost_of(states: list[Json]) -> float:
+    return float(sum(state["cost_usd"] for state in states))
+
+
+def order(fake: FakeProviders, faults: list[Json]) -> None:
+    """Order faults whose values JSON does not know: NaN."""
+    httpx.post(f"{fake.origin}/control", content=json.dumps({"faults": faults}), trust_env=False).raise_for_status()
+
+
+def unbelievable_costs() -> list[Json]:
+    """Costs that are missing, negative, words, not a number and beyond belief, at every third paid call."""
+    values = [None, -5, "lots", float("nan"), float("inf"), 1e300, [1], True, {"usd": 1}]
+    wrong: list[Json] = [{"kind": "no_cost"}, *({"kind": "bad_cost", "value": value} for value in values)]
+    return [{"on": on, "skip": 2, **kind} for kind in wrong for on in ("text", "task")]
+
+
+# --- The day's budget ------------------------------------------------------------------------------------------
+
+
+def test_the_days_budget_holds_over_lies_lost_answers_kills_and_a_crowd(fake: FakeProviders) -> None:
+    lost = [{"on": on, "kind": kind, "skip": 9} for on in ("text", "draw", "poll") for kind in ("reset", "malformed")]
+    order(fake, unbelievable_costs() + lost)
+    settings = {"daily_budget_usd": DAILY_BUDGET, "max_sessions": 1000, "image_concurrency": 6}
+    seen: dict[str, float] = {}
+    with Service(fake, **settings) as service:
+        ids: list[str] = []
+        refused = 0
+        for third in range(3):
+            with ThreadPoolExecutor(8) as threads:
+                answers = list(threads.map(lambda number: ask(service, number), range(third, SESSIONS, 3)))
+            ids += [answer.json()["session_id"] for answer in answers if answer.status_code == 202]
+            refused += sum(answer.status_code == 402 for answer in answers)
+            assert {answer.status_code for answer in answers} <= {202, 402}
+            look(service, ids, seen)
+            service.kill()
+            assert charged(fake) <= DAILY_BUDGET + DUST
+            service.start()
+            look(service, ids, seen)
+        while look(service, ids, seen):
+            time.sleep(0.05)
+        states = service.wait_all(ids, patience=PATIENCE_SECONDS)
+
+        assert len(ids) + refused == SESSIONS
+        assert charged(fake) <= cost_of(states) + DUST
+        assert cost_of(states) <= DAILY_BUDGET + DUST
+        assert fake.counts()["pictures_paid_twice"] == 0
+        assert fake.counts()["violations"] == []
+        short = [state for state in states if state["error"]]
+        assert short, "the money was enough for all"
+        assert {state["error"]["code"] for state in short} == {"budget_reached"}
+        assert all(state["status"] == ("completed" if ready(state) else "failed") for state in short)
+
+
+def ask(service: Service, number: int, **more: Any) -> httpx.Response:
+    """Ask for story `number`, without reference pictures."""
+    body = {"story_text": story(number, 2), "num_scenes": 2, "consistency": "prompt"}
+    return service.client.post("/generate", json=body | more)
+
+
+def look(service: Service, ids: list[str], seen: dict[str, float]) -> bool:
+    """Whether any of these sessions goes on; no cost that was seen may be taken back, also not by a crash."""
+    states = [service.status(session_id) for session_id in ids]
+    for state in states:
+        assert state["cost_usd"] >= seen.get(state["session_id"], 0.0) - DUST
+        seen[state["session_id"]] = state["cost_usd"]
+    return any(state["status"] not in ENDED for state in states)
+
+
+# --- A day whose money is spent --------------------------------------------------------------------------------
+
+
+@dataclass
+class SpentDay:
+    """A service whose budget for the day is used up, and sessions from before that."""
+
+    service: Service
+    fake: FakeProviders
+    done: Json
+    draft: Json
+    short: Json
+
+    def refused(self, answer: httpx.Response) -> None:
+        """It is told with the time to come back, and no provider was asked anything."""
+        problem = answer.json()
+        assert (answer.status_code, problem["code"], problem["retryable"]) == (402, "budget_reached", True)
+        assert answer.headers["content-type"] == "application/problem+json"
+        until = (datetime.now(UTC) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        left = (until - datetime.now(UTC)).total_seconds()
+        assert left - 60 <= int(answer.headers["Retry-After"]) <= left + 60
+
+    def calls(self) -> Json:
+        return {kind: number for kind, number in self.fake.counts()["calls"].items() if kind != "models"}
+
+
+@pytest.fixture(scope="module")
+def day() -> Iterator[SpentDay]:
+    with FakeProviders(picture_bytes=5_000) as fake, Service(fake, daily_budget_usd=0.01) as service:
+        draft = service.wait(ask(service, 1000, quality="draft").json()["session_id"])
+        done = service.wait(ask(service, 1001).json()["session_id"])
+        short = service.wait(service.generate(story(1002, 12), num_scenes=12))
+        number = 1003
+        while (answer := ask(service, number)).status_code == 202:
+            service.wait(answer.json()["session_id"])
+            number += 1
+        redraw = {"session_id": done["session_id"], "scene_number": 0}
+        while service.client.post("/regenerate", json=redraw).status_code == 202:  # there is less than a bible left
+            done = service.wait(done["session_id"])
+        assert (draft["error"], done["error"]) == (None, None)
+        assert short["error"]["code"] == "budget_reached"
+        yield SpentDay(service, fake, done, draft, short)
+        assert charged(fake) <= 0.01 + DUST
+
+
+def test_a_new_story_is_refused_when_the_days_money_is_spent(day: SpentDay) -> None:
+    calls = day.calls()
+
+    for number in range(5):
+        day.refused(ask(day.service, 2000 + number))
+
+    assert day.calls() == calls
+
+
+def test_work_on_a_session_is_refused_too_and_leaves_it_as_it_was(day: SpentDay) -> None:
+    calls = day.calls()
+    before = [day.service.status(state["session_id"]) for state in (day.short, day.done, day.draft)]
+
+    day.refused(day.service.client.post("/continue", json={"session_id": day.short["session_id"], "max_cost_usd": 1}))
+    redraw = {"session_id": day.done["session_id"], "scene_number": 0}
+    day.refused(day.service.client.post("/regenerate", json=redraw))
+    upgrade = {"session_id": day.draft["session_id"], "approved_scenes": [0, 1], "upgrade": True}
+    day.refused(day.service.client.post("/approve", json=upgrade))
+
+    assert [day.service.status(state["session_id"]) for state in before] == before
+    assert day.calls() == calls
+
+
+def test_what_is_paid_already_is_free_on_such_a_day(day: SpentDay) -> None:
+    calls = day.calls()
+
+    again = day.service.wait(ask(day.service, 1001).json()["session_id"])
+    only_cut = ask(day.service, 3000, stop_at="scenes")
+    plain = {"session_id": day.draft["session_id"], "approved_scenes": [0]}
+    approved = day.service.client.post("/approve", json=plain)
+
+    assert (again["status"], again["error"], again["cost_usd"], ready(again)) == ("completed", None, 0, 2)
+    assert only_cut.status_code == 202
+    assert approved.json()["download_status"] == "ready"
+    assert day.calls() == calls
+
+
+def test_the_sum_of_the_day_outlives_a_kill_and_drafts_without_keys_cost_nothing(day: SpentDay) -> None:
+    service, calls = day.service, day.calls()
+    keys = {name: service.environment[name] for name in ("OPENROUTER_API_KEY", "RUNWARE_API_KEY")}
+
+    service.kill()
+    service.start()
+    day.refused(ask(service, 2010))
+    service.stop()
+    del service.environment["OPENROUTER_API_KEY"]
+    service.start()
+    by_rule = ask(service, 2011)  # rules write, but the pictures cost money
+    service.stop()
+    del service.environment["RUNWARE_API_KEY"]
+    service.start()
+    offline = service.wait(ask(service, 2012).json()["session_id"])
+    service.stop()
+    service.environment |= keys
+    service.start()
+
+    day.refused(by_rule)
+    assert (offline["status"], offline["cost_usd"], ready(offline)) == ("completed", 0, 2)
+    assert day.calls() == calls
+
+
+# --- A session's own cap ---------------------------------------------------------------------------------------
+
+
+def test_a_capped_session_keeps_what_is_done_and_goes_on_with_more_money_paying_nothing_twice(
+    fake: FakeProviders,
+) -> None:
+    order(fake, unbelievable_costs()[:8])
+    caps = [0.0001, 0.004, 0.006, 0.008, 0.01, 0.02]
+    with Service(fake, image_concurrency=6) as service:
+        bodies = [{"num_scenes": 6, "story_text": story(40 + n, 6), "max_cost_usd": cap} for n, cap in enumerate(caps)]
+        ids = [service.generate(**body) for body in bodies]  # type: ignore[arg-type]
+        service.kill()
+        service.start()
+        states = service.wait_all(ids, patience=PATIENCE_SECONDS)
+        spent, kept = charged(fake), {state["session_id"]: pictures(state) for state in states}
+        for session_id in ids:
+            service.client.post("/continue", json={"session_id": session_id, "max_cost_usd": 1.0}).raise_for_status()
+        after = service.wait_all(ids, patience=PATIENCE_SECONDS)
+
+    for state, cap in zip(states, caps, strict=True):
+        assert state["cost_usd"] <= cap + DUST
+        short = ready(state) < 6
+        assert (state["error"] or {}).get("code") == ("budget_reached" if short else None)
+        assert state["status"] == ("completed" if ready(state) else "failed")
+    assert spent <= cost_of(states) + DUST
+    assert 0 < sum(ready(state) for state in states) < 6 * len(caps), "some have money enough, some have not"
+    assert [(state["status"], state["error"], ready(state)) for state in after] == [("completed", None, 6)] * len(caps)
+    for state in after:
+        assert kept[state["session_id"]].items() <= pictures(state).items()
+    assert fake.counts()["pictures_paid"] == 6 * len(caps)
+    assert fake.counts()["pictures_paid_twice"] == 0
+
+
+def pictures(state: Json) -> dict[str, str]:
+    """The picture each ready scene of a session shows."""
+    return {scene["scene_id"]: scene["image_url"] for scene in state["scenes"] if scene["status"] == "ready"}
