@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.fake_providers import FakeProviders
 from tests.service import ENDED, Service, ready
@@ -65,9 +66,8 @@ def unbelievable_costs() -> list[Json]:
 def test_the_days_budget_holds_over_lies_lost_answers_kills_and_a_crowd(fake: FakeProviders) -> None:
     lost = [{"on": on, "kind": kind, "skip": 9} for on in ("text", "draw", "poll") for kind in ("reset", "malformed")]
     order(fake, unbelievable_costs() + lost)
-    settings = {"daily_budget_usd": DAILY_BUDGET, "max_sessions": 1000, "image_concurrency": 6}
     seen: dict[str, float] = {}
-    with Service(fake, **settings) as service:
+    with Service(fake, daily_budget_usd=str(DAILY_BUDGET), max_sessions=1000, image_concurrency=6) as service:
         ids: list[str] = []
         refused = 0
         for third in range(3):
@@ -139,7 +139,7 @@ class SpentDay:
 
 @pytest.fixture(scope="module")
 def day() -> Iterator[SpentDay]:
-    with FakeProviders(picture_bytes=5_000) as fake, Service(fake, daily_budget_usd=0.01) as service:
+    with FakeProviders(picture_bytes=5_000) as fake, Service(fake, daily_budget_usd="0.01") as service:
         draft = service.wait(ask(service, 1000, quality="draft").json()["session_id"])
         done = service.wait(ask(service, 1001).json()["session_id"])
         short = service.wait(service.generate(story(1002, 12), num_scenes=12))
@@ -253,3 +253,97 @@ def test_a_capped_session_keeps_what_is_done_and_goes_on_with_more_money_paying_
 def pictures(state: Json) -> dict[str, str]:
     """The picture each ready scene of a session shows."""
     return {scene["scene_id"]: scene["image_url"] for scene in state["scenes"] if scene["status"] == "ready"}
+
+
+# --- The estimate ----------------------------------------------------------------------------------------------
+
+CHOICES: list[Json] = [
+    {},
+    {"quality": "draft"},
+    {"consistency": "prompt", "aspect_ratio": "1:1"},
+    {"check_images": True},
+    {"quality": "draft", "check_images": True, "aspect_ratio": "9:16"},
+    {"image_model": "google:nano-banana@2-lite", "num_scenes": 2},
+    {"image_model": "google:4@3", "check_images": True, "consistency": "prompt", "num_scenes": 2},
+    {"image_model": "runware:400@6", "text_model": "google/gemini-3.8-flash"},
+    {"text_model": "mistralai/mistral-small-2603", "stop_at": "prompts"},
+]
+
+
+@pytest.mark.parametrize("hard", [False, True], ids=["clean", "everything twice"])
+def test_a_run_costs_no_more_than_the_worst_case_and_a_clean_one_no_less_than_the_least(
+    fake: FakeProviders, hard: bool
+) -> None:
+    if hard:  # every second paid answer is of no use, every second picture blocked, every check finds something
+        fake.control(failing_checks="extra", failing_times=1000)
+        order(fake, [{"on": "text", "kind": "wrong_schema", "skip": 2 * n} for n in range(80)])
+        order(fake, [{"on": "task", "kind": "unsafe", "skip": 2 * n} for n in range(40)])
+    bodies = [{"story_text": story(60 + n, 3), "num_scenes": 3} | choice for n, choice in enumerate(CHOICES)]
+    with Service(fake, image_concurrency=8, retry_attempts=2) as service:
+        asked = [service.client.post("/analyze", json=body).raise_for_status().json() for body in bodies]
+        estimates = [answer["estimate"] for answer in asked]
+        assert charged(fake) == 0
+        ids = [service.client.post("/generate", json=body).raise_for_status().json()["session_id"] for body in bodies]
+        states = service.wait_all(ids, patience=PATIENCE_SECONDS)
+
+    for state, estimate in zip(states, estimates, strict=True):
+        assert state["cost_usd"] <= estimate["worst_usd"] + DUST
+        if not hard and state["status"] == "completed":
+            assert state["cost_usd"] >= estimate["least_usd"] - DUST
+    assert charged(fake) == pytest.approx(cost_of(states), abs=1e-7)
+    assert fake.counts()["violations"] == []
+    if not hard:
+        assert [state["status"] for state in states] == ["completed"] * (len(CHOICES) - 1) + ["awaiting_review"]
+
+
+# --- What is counted is true -----------------------------------------------------------------------------------
+
+
+def test_calls_tokens_retries_and_money_are_counted_as_the_providers_count_them(fake: FakeProviders) -> None:
+    refused = [{"on": on, "kind": "status", "status": 503, "skip": 3} for on in ("text", "draw", "upload", "fetch")]
+    billed = [{"on": "text", "kind": "wrong_schema", "skip": 5}, {"on": "text", "kind": "null_content", "skip": 9}]
+    blocked = [{"on": "task", "kind": "unsafe", "skip": 6}, {"on": "task", "kind": "error", "skip": 2}]
+    order(fake, refused + billed + blocked)
+    with Service(fake, image_concurrency=6) as service:
+        ids = [service.generate(story(80 + n, 3), num_scenes=3, consistency="references") for n in range(5)]
+        states = service.wait_all(ids, patience=PATIENCE_SECONDS)
+        counts = fake.counts()
+        assert len(counts["faults_struck"]) == 8
+        assert {kind: total(service, "provider_calls", kind=kind) for kind in CALLS} == {
+            kind: sum(counts["calls"].get(name, 0) for name in names) for kind, names in CALLS.items()
+        }
+        assert total(service, "provider_calls", kind="draw", outcome="ok") == counts["pictures_made"] + 1  # one failed
+        assert total(service, "provider_retries", provider="openrouter", code="unavailable") == 1
+        assert total(service, "provider_retries", provider="openrouter", code="unusable") == 2
+        assert total(service, "provider_retries", provider="runware") == 4
+        for direction in ("input", "output"):
+            assert total(service, "text_tokens", direction=direction) == counts["tokens"][direction]
+        for provider, usd in counts["usd"].items():
+            assert total(service, "spent_usd", provider=provider, known="true") == pytest.approx(usd, abs=DUST)
+        unknown = total(service, "spent_usd", known="false")  # a 503, and a task that ended in an error
+        assert unknown > 0
+        assert cost_of(states) == pytest.approx(charged(fake) + unknown, abs=1e-7)
+
+        order(fake, unbelievable_costs()[:6])
+        lied = service.wait_all([service.generate(story(90 + n, 3), num_scenes=3) for n in range(5)])
+        assert total(service, "spent_usd", known="false") > unknown
+        assert total(service, "spent_usd", known="true") < charged(fake)
+        assert total(service, "spent_usd") == pytest.approx(cost_of(states + lied), abs=1e-7)
+        assert total(service, "spent_usd") >= charged(fake)
+
+
+CALLS = {  # kinds of ours, and what the fake calls them
+    "text": ["text"],
+    "models": ["models"],
+    "draw": ["draw", "draw_refused"],
+    "poll": ["poll", "poll_refused"],
+    "upload": ["upload", "upload_refused"],
+    "fetch": ["fetch"],
+}
+
+
+def total(service: Service, name: str, **labels: str) -> float:
+    """The sum of a counter over all series with these labels."""
+    families = text_string_to_metric_families(service.client.get("/metrics").text)
+    samples = [sample for family in families for sample in family.samples if sample.name == f"story_{name}_total"]
+    return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
