@@ -22,6 +22,7 @@ from tests.stories import story
 PATIENCE_SECONDS = 60.0  # a safety net: nothing is measured
 SESSIONS = int(os.environ.get("STORY_SESSIONS", "24"))  # of the run against the day's budget
 DAILY_BUDGET = 0.05 * SESSIONS / 200  # USD
+DAY = 0.03  # USD, of the service whose day is spent
 DUST = 1e-9  # USD, of sums of floats
 
 Json = dict[str, Any]
@@ -123,6 +124,7 @@ class SpentDay:
     done: Json
     draft: Json
     short: Json
+    unfetched: Json
 
     def refused(self, answer: httpx.Response) -> None:
         """It is told with the time to come back, and no provider was asked anything."""
@@ -139,10 +141,16 @@ class SpentDay:
 
 @pytest.fixture(scope="module")
 def day() -> Iterator[SpentDay]:
-    with FakeProviders(picture_bytes=5_000) as fake, Service(fake, daily_budget_usd="0.01") as service:
-        draft = service.wait(ask(service, 1000, quality="draft").json()["session_id"])
+    with (
+        FakeProviders(picture_bytes=5_000) as fake,
+        Service(fake, daily_budget_usd=str(DAY), retry_attempts=1) as service,
+    ):
+        draft = service.wait(ask(service, 1000, quality="draft", consistency="references").json()["session_id"])
         done = service.wait(ask(service, 1001).json()["session_id"])
-        short = service.wait(service.generate(story(1002, 12), num_scenes=12))
+        fake.control(faults=[{"on": "fetch", "kind": "status", "status": 503}])
+        unfetched = service.wait(ask(service, 1500).json()["session_id"])
+        assert ready(unfetched) == 1
+        short = service.wait(service.generate(story(1002, 30), num_scenes=30))
         number = 1003
         while (answer := ask(service, number)).status_code == 202:
             service.wait(answer.json()["session_id"])
@@ -152,8 +160,8 @@ def day() -> Iterator[SpentDay]:
             done = service.wait(done["session_id"])
         assert (draft["error"], done["error"]) == (None, None)
         assert short["error"]["code"] == "budget_reached"
-        yield SpentDay(service, fake, done, draft, short)
-        assert charged(fake) <= 0.01 + DUST
+        yield SpentDay(service, fake, done, draft, short, unfetched)
+        assert charged(fake) <= DAY + DUST
 
 
 def test_a_new_story_is_refused_when_the_days_money_is_spent(day: SpentDay) -> None:
@@ -174,6 +182,8 @@ def test_work_on_a_session_is_refused_too_and_leaves_it_as_it_was(day: SpentDay)
     day.refused(day.service.client.post("/regenerate", json=redraw))
     upgrade = {"session_id": day.draft["session_id"], "approved_scenes": [0, 1], "upgrade": True}
     day.refused(day.service.client.post("/approve", json=upgrade))
+    portrait = f"/sessions/{day.draft['session_id']}/anchors/{day.draft['anchors'][0]['name']}"
+    day.refused(day.service.client.post(f"{portrait}/redraw", json={}))
 
     assert [day.service.status(state["session_id"]) for state in before] == before
     assert day.calls() == calls
@@ -193,6 +203,17 @@ def test_what_is_paid_already_is_free_on_such_a_day(day: SpentDay) -> None:
     assert day.calls() == calls
 
 
+def test_a_picture_that_is_paid_and_only_not_fetched_is_fetched_on_such_a_day(day: SpentDay) -> None:
+    calls, session_id = day.calls(), day.unfetched["session_id"]
+
+    answer = day.service.client.post("/continue", json={"session_id": session_id})
+    state = day.service.wait(session_id)
+
+    assert answer.status_code == 202
+    assert (state["error"], ready(state), state["cost_usd"]) == (None, 2, day.unfetched["cost_usd"])
+    assert day.calls() == calls | {"fetch": calls["fetch"] + 1}
+
+
 def test_the_sum_of_the_day_outlives_a_kill_and_drafts_without_keys_cost_nothing(day: SpentDay) -> None:
     service, calls = day.service, day.calls()
     keys = {name: service.environment[name] for name in ("OPENROUTER_API_KEY", "RUNWARE_API_KEY")}
@@ -203,7 +224,7 @@ def test_the_sum_of_the_day_outlives_a_kill_and_drafts_without_keys_cost_nothing
     service.stop()
     del service.environment["OPENROUTER_API_KEY"]
     service.start()
-    by_rule = ask(service, 2011)  # rules write, but the pictures cost money
+    by_rule = [ask(service, 2011), ask(service, 2011, consistency="references")]  # the pictures cost money
     service.stop()
     del service.environment["RUNWARE_API_KEY"]
     service.start()
@@ -212,7 +233,8 @@ def test_the_sum_of_the_day_outlives_a_kill_and_drafts_without_keys_cost_nothing
     service.environment |= keys
     service.start()
 
-    day.refused(by_rule)
+    for answer in by_rule:
+        day.refused(answer)
     assert (offline["status"], offline["cost_usd"], ready(offline)) == ("completed", 0, 2)
     assert day.calls() == calls
 
@@ -313,6 +335,7 @@ def test_calls_tokens_retries_and_money_are_counted_as_the_providers_count_them(
             kind: sum(counts["calls"].get(name, 0) for name in names) for kind, names in CALLS.items()
         }
         assert total(service, "provider_calls", kind="draw", outcome="ok") == counts["pictures_made"] + 1  # one failed
+        assert total(service, "scenes", code="ready") == sum(map(ready, states)) == 15
         assert total(service, "provider_retries", provider="openrouter", code="unavailable") == 1
         assert total(service, "provider_retries", provider="openrouter", code="unusable") == 2
         assert total(service, "provider_retries", provider="runware") == 4
