@@ -618,6 +618,8 @@ class Studio:
             return
         steps = [partial(self._anchor_step, session, anchor) for anchor in anchors_to_draw(session)]
         waiting = [scene for scene in session.scenes if has_work(session, scene)]
+        if session.story_bible is None:
+            del waiting[1:]  # the bible comes before all of them
         steps += [partial(self._next_step, session, scene) for scene in waiting]
         refused: DayBudgetReached | None = None
         for step in steps:
@@ -625,6 +627,8 @@ class Studio:
                 self.ledger.check_day(await step())
             except DayBudgetReached as error:
                 refused = error
+            except ProviderRefused:  # nobody can draw it here: the run says so on the scene
+                return
             else:
                 return
         if refused is not None:
