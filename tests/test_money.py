@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -110,6 +112,31 @@ def look(service: Service, ids: list[str], seen: dict[str, float]) -> bool:
         assert state["cost_usd"] >= seen.get(state["session_id"], 0.0) - DUST
         seen[state["session_id"]] = state["cost_usd"]
     return any(state["status"] not in ENDED for state in states)
+
+
+def test_a_cost_is_shown_once_it_is_on_disk(fake: FakeProviders) -> None:
+    fake.control(text_ms=300)
+    with Service(fake) as service:
+        session_id = service.generate(story(30, 1), num_scenes=1)
+        until(lambda: fake.counts()["now"].get("text", 0) > 0)
+        with closing(sqlite3.connect(service.folder / "projects" / "journal.db", isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")  # from here on nobody else writes
+            until(lambda: charged(fake) > 0)
+            etag = service.client.get(f"/status/{session_id}").headers["ETag"]
+            service.client.get(f"/status/{session_id}", params={"wait": 1}, headers={"If-None-Match": etag})
+            shown = service.status(session_id)["cost_usd"]
+            db.execute("ROLLBACK")
+        state = service.wait(session_id, patience=PATIENCE_SECONDS)
+
+    assert shown == 0
+    assert state["cost_usd"] == pytest.approx(charged(fake), abs=DUST)
+
+
+def until(reached: Callable[[], bool]) -> None:
+    limit = time.monotonic() + PATIENCE_SECONDS
+    while not reached():
+        assert time.monotonic() < limit, "it did not come to that"
+        time.sleep(0.02)
 
 
 # --- A day whose money is spent --------------------------------------------------------------------------------
@@ -353,6 +380,19 @@ def test_calls_tokens_retries_and_money_are_counted_as_the_providers_count_them(
         assert total(service, "spent_usd", known="true") < charged(fake)
         assert total(service, "spent_usd") == pytest.approx(cost_of(states + lied), abs=1e-7)
         assert total(service, "spent_usd") >= charged(fake)
+
+
+def test_what_nobody_will_know_after_a_crash_is_counted_by_the_next_process(fake: FakeProviders) -> None:
+    fake.control(text_ms=300)
+    with Service(fake) as service:
+        session_id = service.generate(story(31, 1), num_scenes=1)
+        until(lambda: fake.counts()["now"].get("text", 0) > 0)
+        service.kill()
+        service.start()
+        state = service.wait(session_id, patience=PATIENCE_SECONDS)
+
+        assert total(service, "spent_usd", known="false") > 0
+        assert total(service, "spent_usd") == pytest.approx(state["cost_usd"], abs=DUST)
 
 
 CALLS = {  # kinds of ours, and what the fake calls them
