@@ -1097,7 +1097,8 @@ class RunwareClient:
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < MOST_SEEDS:
             seed = errand.request.seed
         url = result.item.get("imageURL")
-        return Drawing(seed=seed, cost_usd=cost, url=url if isinstance(url, str) else "")
+        usable = isinstance(url, str) and not self._line.shows_key(url)  # it is kept, and asked of another host
+        return Drawing(seed=seed, cost_usd=cost, url=str(url) if usable else "")
 
     async def _settle_failed(self, errand: _Errand, cost_usd: float | None) -> None:
         errand.unsent = False
@@ -2276,6 +2277,9 @@ class _Line:
         if self._key and self._key in str(failure.error):
             failure.error.args = (str(failure.error).replace(self._key, "***"),)
         return failure
+
+    def shows_key(self, address: str) -> bool:
+        return bool(self._key) and str(self._key) in address
 
     async def _body(self, response: httpx.Response, deadline: float, max_bytes: int) -> bytes:
         if response.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):

@@ -77,6 +77,7 @@ from models import (
     ContentBlocked,
     ContinueRequest,
     CostEstimate,
+    DayBudgetReached,
     DebugSession,
     DebugSessions,
     Depiction,
@@ -183,6 +184,7 @@ OFFLINE_TEXT = "offline rules"  # who writes when there is no text model
 PROJECT_FILE_VERSION = 1
 SESSION_FILE = "session.json"  # the session itself, to be taken back should the journal be lost
 REFUSED = "reference_refused"  # the code on an anchor whose picture the provider does not take
+LEAST_AFTER_REFERENCE = 0.65  # of what we reckon with: pictures drawn after one were seen at 0.004 USD, not at 0.006
 MAX_ANCHORS = 3  # more figures in one picture are mixed up whatever one sends
 RECURS_IN = 2  # scenes: whoever is seen once has nobody to look like
 WRITABLE: tuple[WrittenField, ...] = ("title", "description")
@@ -545,9 +547,17 @@ class Studio:
         found = Counter(name for scene in reading.scenes for name in set(scene.facts.characters))
         recurring = {name for name, count in found.most_common(most) if count >= RECURS_IN}
         present = [len(recurring.intersection(scene.facts.characters)) for scene in reading.scenes]
-        prices = [self._price(settings, references=references) for references in present]
-        prices += [self._portrait_price(settings)] * len(recurring)
-        return None if None in prices else sum(price for price in prices if price is not None)
+        plain, after_one = (self._least_price(settings, references=references) for references in (0, 1))
+        if plain is None or after_one is None:
+            return None
+        drawn_after = sum(references > 0 for references in present)
+        drawn_plainly = len(present) - drawn_after + len(recurring)
+        return plain * drawn_plainly + max(plain, after_one * LEAST_AFTER_REFERENCE) * drawn_after
+
+    def _least_price(self, settings: GenerationSettings, *, references: int) -> float | None:
+        """The price of a picture of no more than a megapixel."""
+        request = dataclasses.replace(self._blank_request(settings, references=references), width=1, height=1)
+        return self._painter(request.model).worst_cost(request)
 
     def _worst_text(
         self, story: str, parts: list[str], reading: StoryReading, settings: GenerationSettings
@@ -584,6 +594,7 @@ class Studio:
             reading = await self._read(request)
         session = self._new_session(owner, request, reading, settings)
         self._refuse_unknown_price(session)
+        await self._refuse_spent_day(session)
         kept = await self.store.create(session, idempotency)
         if kept.session_id == session.session_id:
             self.runner.submit(kept.session_id)
@@ -615,6 +626,89 @@ class Studio:
                 costs.append(self.text.worst_cost(widest_check(session.settings)))
         if None in costs:
             raise PriceUnknown
+
+    async def _refuse_spent_day(self, session: Session) -> None:
+        """Raises `DayBudgetReached` when none of what waits in the session can be begun with what is left of today.
+
+        What was paid before costs nothing and is let through: a repeated story, a picture that was only not fetched.
+        """
+        if self.limits.daily_budget_usd is None:
+            return
+        steps = [partial(self._anchor_step, session, anchor) for anchor in anchors_to_draw(session)]
+        waiting = [scene for scene in session.scenes if has_work(session, scene)]
+        if session.story_bible is None:
+            del waiting[1:]  # the bible comes before all of them
+        steps += [partial(self._next_step, session, scene) for scene in waiting]
+        refused: DayBudgetReached | None = None
+        for step in steps:
+            try:
+                self.ledger.check_day(await step())
+            except DayBudgetReached as error:
+                refused = error
+            except ProviderRefused:  # nobody can draw it here: the run says so on the scene
+                return
+            else:
+                return
+        if refused is not None:
+            raise refused
+
+    async def _next_step(self, session: Session, scene: Scene) -> float:
+        """The least that must be left for the next paid answer of a scene, 0 where that answer is kept."""
+        if session.story_bible is None and self.text is not None:
+            parts = await self._parts(session.story_text, session.settings)
+            question = bible_requests(parts, session.analysis, session.settings, seed=session.settings.seed)[0]
+            cost = await self._question_step(session, question)
+            return cost and max(cost, self._least_picture(session, scene))  # a bible alone would be money for nothing
+        session, scene = self._as_by_rule(session, scene)
+        if scene.image_prompt is None:
+            question = self._scene_question(
+                session, scene, session.story_bible or StoryBible(title=session.title, style="")
+            )
+            cost = await self._question_step(session, question)
+            return cost and cost + self._least_picture(session, scene)
+        for anchor in self._anchors_of(session, scene):
+            if anchor.status not in DONE:
+                return await self._anchor_step(session, anchor)
+        request = self.image_request(session, scene)
+        shown = not scene.asked and any(version.content_key == content_key(request) for version in scene.versions)
+        return 0.0 if shown else await self._picture_step(session, request)
+
+    def _as_by_rule(self, session: Session, scene: Scene) -> tuple[Session, Scene]:
+        """Both as the rules would write them, where there is no text model to ask: nothing is kept of it."""
+        if self.text is not None:
+            return session, scene
+        facts = [scene.facts for scene in session.scenes]
+        bible = self.rules.bible(session.title, session.story_text, session.analysis, facts, session.settings)
+        session = put_bible(session, bible=bible)
+        if session.consistency == "references":
+            session = choose_anchors(session, most=self._most_portraits(session))
+        if scene.image_prompt is None:
+            text, chars = session.text_of(scene), self.limits.max_prompt_chars
+            words = self.rules.scene(session.story_bible or bible, text, scene.facts, session.settings, chars)
+            scene = put_text(scene, words=words, source="offline")
+        return session, scene
+
+    async def _question_step(self, session: Session, question: TextRequest) -> float:
+        if self.text is None or await self.store.find_answer(session.owner, question_key(question)):
+            return 0.0
+        return self.text.worst_cost(question) or 0.0
+
+    async def _anchor_step(self, session: Session, anchor: Anchor) -> float:
+        return await self._picture_step(session, self.anchor_request(session, anchor))
+
+    async def _picture_step(self, session: Session, request: ImageRequest) -> float:
+        """What a picture can cost; nothing when it is kept, or in the making and so paid for."""
+        key = content_key(request)
+        if await self._kept_picture(session.owner, key) or await self.store.find_drawing(session.owner, key):
+            return 0.0
+        return self._painter(request.model).worst_cost(request) or 0.0
+
+    def _least_picture(self, session: Session, scene: Scene) -> float:
+        """What the scene's picture can cost without references; 0 where none is to be drawn."""
+        if not goes_to_picture(session, scene):
+            return 0.0
+        request = self._blank_request(session.settings, scene.quality)
+        return self._painter(request.model).worst_cost(request) or 0.0
 
     def has_budget(self, session: Session) -> bool:
         """Whether anything limits what the session may spend."""
@@ -1157,8 +1251,10 @@ class Studio:
     async def _choose_anchors(self, session_id: str) -> None:
         session = await self.store.get(session_id)
         if session.consistency == "references":
-            most = min(MAX_ANCHORS, self._references_taken(model_for(session.settings)))
-            await self.store.change(session_id, partial(choose_anchors, most=most))
+            await self.store.change(session_id, partial(choose_anchors, most=self._most_portraits(session)))
+
+    def _most_portraits(self, session: Session) -> int:
+        return min(MAX_ANCHORS, self._references_taken(model_for(session.settings)))
 
     def _anchors_of(self, session: Session, scene: Scene) -> list[Anchor]:
         """The anchors of who is in that scene, as many as the model it is drawn with takes."""
@@ -1307,9 +1403,8 @@ class Studio:
     async def redraw_anchor(self, owner: str, session_id: str, name: str, request: AnchorRedraw) -> Accepted:
         """Draw a reference picture again; its scenes are stale once it is there. Raises `EditConflict`."""
         session = await self.owned(owner, session_id)
-        session.anchor(name)
-        await self._admit(session)
         change = partial(redraw_anchor, name=name, request=request)
+        await self._admit(session, change(session))
         return accepted(await self._go(await self.store.change(session_id, change)))
 
     async def replace_anchor(self, owner: str, session_id: str, name: str, content: bytes) -> AnchorView:
@@ -1455,11 +1550,11 @@ class Studio:
         session = await self.owned(owner, request.session_id)
         self._check_prompt(request.image_prompt)
         scene_id = session.scene_at(request.scene_number).scene_id
-        await self._admit(session)
 
         def ask(now: Session) -> Session:
             return reopen_for_asked(now.with_scene(redraw(now.scene(scene_id), request)))
 
+        await self._admit(session, ask(session))
         return accepted(await self._go(await self.store.change(session.session_id, ask)))
 
     async def continue_(self, owner: str, request: ContinueRequest) -> Accepted:
@@ -1468,8 +1563,8 @@ class Studio:
         change = partial(go_on, max_cost_usd=request.max_cost_usd, stale=self.is_stale)
         wanted = change(session)
         if wanted.status in UNFINISHED:
-            await self._admit(session)
             self._refuse_unknown_price(wanted)
+            await self._admit(session, wanted)
         return accepted(await self._go(await self.store.change(session.session_id, change)))
 
     async def _go(self, session: Session) -> Session:
@@ -1494,10 +1589,12 @@ class Studio:
         await self.store.change(session_id, cancel)
         await self._remove(session_id)
 
-    async def _admit(self, session: Session) -> None:
-        """Raises `ServiceFull` when waking this session would pass the limit."""
+    async def _admit(self, session: Session, wanted: Session) -> None:
+        """Raises `ServiceFull` when waking this session would pass the limit, `DayBudgetReached` when what it is
+        wanted to do cannot be paid today."""
         if session.status not in UNFINISHED:
             await self.check_room()
+        await self._refuse_spent_day(wanted)
 
     # -- borders, order and the bible: edited without a model call
 
@@ -1595,9 +1692,9 @@ class Studio:
             if session.scene_at(number).current is None:
                 missing = NotReady if session.status in UNFINISHED else InvalidRequest
                 raise missing(f"Scene {number} has no picture yet.")
-        if request.upgrade:
-            await self._admit(session)
         change = partial(approve, numbers=numbers, upgrade=request.upgrade, at=self.clock())
+        if request.upgrade:
+            await self._admit(session, change(session))
         session = await self.store.change(session.session_id, change)
         await self._write_project(session)
         await self._go(session)
@@ -1954,12 +2051,18 @@ class Studio:
         if charge is None:
             return None
         self.observe(MoneySpent(charge.provider, charge.model, charge.amount_usd, charge.known))
-        if charge.amount_usd:
-            try:
-                await self.store.change(charge.session_id, partial(add_cost, usd=charge.amount_usd))
-            except SessionNotFound:
-                log.info("cost of a deleted session", extra={"session_id": charge.session_id})
+        try:
+            await self.store.commit()  # before anybody sees it: a cost that was shown is not taken back by a crash
+        finally:
+            if charge.amount_usd:
+                await self._add_cost(charge)
         return charge
+
+    async def _add_cost(self, charge: Charge) -> None:
+        try:
+            await self.store.change(charge.session_id, partial(add_cost, usd=charge.amount_usd))
+        except SessionNotFound:
+            log.info("cost of a deleted session", extra={"session_id": charge.session_id})
 
 
 # --- The purse of one call -------------------------------------------------------------------------------------

@@ -345,7 +345,7 @@ async def status(
 stories = APIRouter(tags=["stories"], route_class=EarlyRoute)
 
 
-@stories.post("/generate", status_code=202, responses=problems(*COMMON, 429, 503))
+@stories.post("/generate", status_code=202, responses=problems(*COMMON, 402, 429, 503))
 async def generate(
     body: GenerateRequest,
     response: Response,
@@ -426,7 +426,7 @@ async def events(
         yield ServerSentEvent(raw_data=event.data, event=event.event, id=event.id)
 
 
-@stories.post("/continue", status_code=202, responses=problems(*COMMON, 404, 429, 503))
+@stories.post("/continue", status_code=202, responses=problems(*COMMON, 402, 404, 429, 503))
 async def continue_(body: ContinueRequest, response: Response, studio: TheStudio, caller: PayingCaller) -> Accepted:
     """Do what is missing, failed or stale; may be repeated."""
     return follow(response, await studio.continue_(caller, body))
@@ -438,7 +438,7 @@ async def cancel(body: CancelRequest, response: Response, studio: TheStudio, cal
     return follow(response, await studio.cancel(caller, body.session_id))
 
 
-@stories.post("/regenerate", status_code=202, responses=problems(*COMMON, 404, 409, 429, 503))
+@stories.post("/regenerate", status_code=202, responses=problems(*COMMON, 402, 404, 409, 429, 503))
 async def regenerate(body: RegenerateRequest, response: Response, studio: TheStudio, caller: PayingCaller) -> Accepted:
     """Draw one scene again; the earlier picture stays as a version."""
     return follow(response, await studio.regenerate(caller, body))
@@ -552,7 +552,7 @@ async def edit_anchor(session_id: str, name: str, body: AnchorEdit, studio: TheS
 @stories.post(
     "/sessions/{session_id}/anchors/{name}/redraw",
     status_code=202,
-    responses=problems(*COMMON, 404, 409, 429, 503),
+    responses=problems(*COMMON, 402, 404, 409, 429, 503),
 )
 async def redraw_anchor(
     session_id: str, name: str, body: AnchorRedraw, response: Response, studio: TheStudio, caller: PayingCaller
@@ -612,7 +612,7 @@ async def replace_anchor(
 results = APIRouter(tags=["results"], route_class=EarlyRoute)
 
 
-@results.post("/approve", responses=problems(*COMMON, 404, 429, 503))
+@results.post("/approve", responses=problems(*COMMON, 402, 404, 429, 503))
 async def approve(body: ApproveRequest, studio: TheStudio, caller: PayingCaller) -> ApproveView:
     """Make the approved scenes the project; `upgrade` draws drafts in final quality first."""
     return await studio.approve(caller, body)

@@ -358,6 +358,7 @@ class StoryError(Exception):
     │   │                                  EmptyDocument · StoryTooLong
     │   └── Unauthorized · TooManyRequests · ServiceFull
     ├── BudgetReached                      the money ended first
+    │   └── DayBudgetReached               the service's, for today
     ├── ProviderError                      a provider said no, or nothing
     │   ├── ProviderUnavailable            retryable: overload, network, 5xx, unreadable answer
     │   ├── ProviderRefused                not retryable: our request is wrong, or the model unknown
@@ -572,6 +573,12 @@ class BudgetReached(StoryError):
     """The next call could cost more than is left of the budget."""
 
     code = "budget_reached"
+
+
+class DayBudgetReached(BudgetReached):
+    """The next call could cost more than is left of the service's budget for today."""
+
+    retryable = True
 
 
 class ProviderError(StoryError):

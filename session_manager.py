@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 from weakref import WeakValueDictionary
 
@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from models import (
     UNFINISHED,
     BudgetReached,
+    DayBudgetReached,
     IdempotencyConflict,
     Scene,
     ServiceFull,
@@ -32,6 +33,7 @@ MAX_RESIDENT_CHARS = 4_000_000  # story text of ended sessions kept in memory; t
 MAX_RESIDENT_ENDED = 300  # ended sessions kept in memory
 VERSION_GAP = 1000  # the least a version grows by when its session is read back
 CENT_DUST = 1e-9  # sums of floats may differ from the cap by this much, in USD
+MOST_A_CALL_COSTS = 1000.0  # USD: an answer that claims more tells no cost
 
 SESSION_BODY = TypeAdapter(Session)  # a session as JSON, in the journal and in its folder
 
@@ -457,9 +459,13 @@ class Ledger:
         return self._clock().strftime("%Y-%m-%d")
 
     def reserve(self, charges: list[Charge], *, max_cost_usd: float | None) -> None:
-        """Reserve all of them or none; raises `BudgetReached`. A charge that is open already is not added again."""
+        """Reserve all of them or none; raises `BudgetReached`. A charge that is open already is not added again.
+
+        They count for the day on which they are reserved: one that waited past midnight is not yesterday's any more.
+        """
         with self._lock:
-            new = {charge.charge_id: charge for charge in charges if charge.charge_id not in self._open}
+            today = self.today()
+            new = {c.charge_id: dataclasses.replace(c, day=today) for c in charges if c.charge_id not in self._open}
             for session_id in {charge.session_id for charge in new.values()}:
                 wanted = sum(charge.amount_usd for charge in new.values() if charge.session_id == session_id)
                 self._check_session(session_id, wanted, max_cost_usd)
@@ -475,11 +481,19 @@ class Ledger:
         if self.committed(session_id) + wanted > max_cost_usd + CENT_DUST:
             raise BudgetReached("The next picture could cost more than is left of max_cost_usd.")
 
-    def _check_day(self, wanted: float) -> None:
+    def check_day(self, wanted: float) -> None:
+        """Raises `DayBudgetReached` when today has no room for that much, even if all that is reserved came back."""
+        with self._lock:
+            today = self.today()
+            self._check_day(wanted, returning=sum(c.amount_usd for c in self._open.values() if c.day == today))
+
+    def _check_day(self, wanted: float, *, returning: float = 0.0) -> None:
         if wanted <= 0 or self._daily_budget_usd is None:
             return
-        if self._by_day.get(self.today(), 0.0) + wanted > self._daily_budget_usd + CENT_DUST:
-            raise BudgetReached("The next picture could cost more than is left of the service's budget for today.")
+        now = self._clock()
+        if self._by_day.get(self.today(), 0.0) - returning + wanted > self._daily_budget_usd + CENT_DUST:
+            midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+            raise DayBudgetReached(retry_after=(midnight - now).total_seconds() + 1)
 
     def open_charge(self, charge_id: str) -> Charge | None:
         """The charge, while it is neither settled nor released."""
@@ -505,14 +519,18 @@ class Ledger:
             self._journal.save_charge(charge)
 
     def settle(self, charge_id: str, cost_usd: float | None) -> Charge | None:
-        """Close a charge with what it cost; None (unknown) keeps the whole amount. None when it was closed before."""
+        """Close a charge with what it cost; an unknown cost (None, or one beyond belief) keeps the whole amount.
+
+        None when it was closed before.
+        """
         with self._lock:
             charge = self._open.pop(charge_id, None)
             if charge is None:
                 return None
-            paid = charge.amount_usd if cost_usd is None else max(0.0, cost_usd)
+            known = cost_usd is not None and cost_usd <= MOST_A_CALL_COSTS
+            paid = charge.amount_usd if cost_usd is None or not known else max(0.0, cost_usd)
             self._add(charge, paid - charge.amount_usd)
-            settled = dataclasses.replace(charge, amount_usd=paid, state="settled", known=cost_usd is not None)
+            settled = dataclasses.replace(charge, amount_usd=paid, state="settled", known=known)
             self._journal.save_charge(settled)
             self._forget_quiet(charge.session_id)
             return settled

@@ -78,7 +78,7 @@ def _problem(status: int, response: Json) -> Json:
         "status": status,
         "detail": detail,
         "code": code,
-        "retryable": status in (408, 409, 429, 503),
+        "retryable": status in (402, 408, 409, 429, 503),
         "request_id": "8f14e45fceea467f9ad9f2d1b0f0c4d1",
     }
 
@@ -458,6 +458,7 @@ ANSWERS: dict[tuple[str, str], Any] = {
 PROBLEMS: dict[int, tuple[str, str]] = {
     400: ("bad_request", "The request cannot be read."),
     401: ("unauthorized", "An API key is needed: send it as X-API-Key or as a bearer token."),
+    402: ("budget_reached", "The next call could cost more than is left of the service's budget for today."),
     404: ("session_not_found", "There is no such session."),
     408: ("body_timeout", "The request body did not arrive in time."),
     409: ("conflict", "The scene is being drawn; try again when it is ready."),

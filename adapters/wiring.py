@@ -36,7 +36,7 @@ from adapters.sqlite_journal import SqliteJournal
 from ai_services import OpenRouterClient, Provider, RunwareClient
 from business_logic import SESSION_FILE, Limits, Signer, Studio
 from config import VERSION, ConfigurationError, Settings
-from models import ENDED, Session, StorageUnavailable, StoryError
+from models import ENDED, MoneySpent, Session, StorageUnavailable, StoryError
 from session_manager import CENT_DUST, SESSION_BODY, Charge, Ledger, LocalStore, SessionManager
 from utils import ProjectFiles, utc_now, write_whole
 
@@ -99,7 +99,8 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
         stack.enter_context(_told_of_signals(runner.begin_stop, drain_seconds=settings.drain_seconds))
         with _as_configuration_error():
             await take_back(studio.files, journal)
-            recover(journal, manager, ledger, runner)
+            for charge in recover(journal, manager, ledger, runner):
+                metrics.observe(MoneySpent(charge.provider, charge.model, charge.amount_usd, charge.known))
         gc.freeze()  # what is here now stays: no collection need look at it again
         yield studio
 
@@ -237,8 +238,11 @@ def _lost_charge(session: Session, amount_usd: float) -> Charge:
     )
 
 
-def recover(journal: SqliteJournal, manager: SessionManager, ledger: Ledger, runner: LocalRunner) -> None:
-    """Take up what the last process left: keys, charges, and the sessions with work left."""
+def recover(journal: SqliteJournal, manager: SessionManager, ledger: Ledger, runner: LocalRunner) -> list[Charge]:
+    """Take up what the last process left: keys, charges, and the sessions with work left.
+
+    Returns the charges that are settled because nobody will ever know what they cost: nobody has counted them yet.
+    """
     manager.restore_keys(journal.load_keys())
     open_charges = journal.load_open_charges()
     unfinished = journal.load_unfinished()
@@ -251,12 +255,13 @@ def recover(journal: SqliteJournal, manager: SessionManager, ledger: Ledger, run
         by_day={today: journal.spent_on(today)},
     )
     asked_for = {charge.charge_id for charge in open_charges if charge.session_id in running}
-    ledger.close_after_crash(asked_for & journal.load_drawing_charges())
+    settled = ledger.close_after_crash(asked_for & journal.load_drawing_charges())
     for session in unfinished:
         manager.restore(dataclasses.replace(session, cost_usd=_spent_by(session.session_id, ledger)))
         runner.submit(session.session_id)
     if unfinished:
         log.info("unfinished sessions continue", extra={"sessions": len(unfinished)})
+    return settled
 
 
 def _spent_by(session_id: str, ledger: Ledger) -> float:

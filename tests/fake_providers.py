@@ -78,6 +78,7 @@ class Counts:
     text_by_schema: Counter[str] = field(default_factory=Counter)
     text_cache_hits: int = 0
     paid_texts: Counter[str] = field(default_factory=Counter)
+    tokens: Counter[str] = field(default_factory=Counter)  # of the paid texts: input, output
     paid_pictures: Counter[str] = field(default_factory=Counter)
     task_ids: set[str] = field(default_factory=set)
     conflicts: int = 0
@@ -120,6 +121,7 @@ class Counts:
             "text_cache_hits": self.text_cache_hits,
             "text_paid": sum(self.paid_texts.values()),
             "text_paid_twice": _repeats(self.paid_texts),
+            "tokens": dict(self.tokens),
             "task_ids": len(self.task_ids),
             "conflicts": self.conflicts,
             "pictures_made": self.pictures_made,
@@ -318,6 +320,8 @@ class FakeOpenRouter:
             return
         self.world.counts.usd["openrouter"] += completion["usage"]["cost"]
         self.world.counts.paid_texts[hashlib.sha256(request.body).hexdigest()] += 1
+        self.world.counts.tokens["input"] += completion["usage"]["prompt_tokens"]
+        self.world.counts.tokens["output"] += completion["usage"]["completion_tokens"]
 
     async def models(self, request: Request) -> Reply:
         self.world.counts.calls["models"] += 1

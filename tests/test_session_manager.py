@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import session_manager
 from adapters.sqlite_journal import SqliteJournal
-from models import BudgetReached, Scene, Session, SessionNotFound, StorageUnavailable
+from models import BudgetReached, DayBudgetReached, Scene, Session, SessionNotFound, StorageUnavailable
 from session_manager import Charge, Ledger, LocalStore, NullJournal, SessionManager, SessionStore
 from tests.session_store_contract import (
     KEY,
@@ -606,3 +606,42 @@ def test_a_removed_scene_is_forgotten_by_the_journal_too(shop: Shop) -> None:
     asyncio.run(shop.store.commit())
 
     assert [scene.title for scene in shop.shelf.sessions[session.session_id].scenes] == ["0", "The market"]
+
+
+def test_what_waited_past_midnight_counts_for_the_new_day() -> None:
+    clock = Clock()
+    clock.time = datetime(2026, 5, 4, 23, 59, 59, tzinfo=UTC)
+    ledger = Ledger(daily_budget_usd=1.0, clock=clock)
+    waited = charge("late", 0.75)
+    clock.time += timedelta(seconds=2)
+
+    ledger.reserve([waited], max_cost_usd=None)
+
+    with pytest.raises(DayBudgetReached) as refused:
+        ledger.reserve([charge("next", 0.75)], max_cost_usd=None)
+    assert refused.value.retry_after == pytest.approx(24 * 3600, abs=2)
+
+
+def test_a_day_is_spent_when_not_even_what_is_reserved_could_pay() -> None:
+    ledger = Ledger(daily_budget_usd=1.0, clock=Clock())
+    ledger.reserve([charge("a", 0.5), charge("b", 0.5)], max_cost_usd=None)
+
+    ledger.check_day(0.75)
+    ledger.mark_sent("a")
+    ledger.settle("a", 0.5)
+
+    ledger.check_day(0.5)
+    ledger.check_day(0.0)
+    with pytest.raises(DayBudgetReached):
+        ledger.check_day(0.75)
+
+
+@pytest.mark.parametrize("claimed", [None, 1e300, float("inf")])
+def test_a_cost_beyond_belief_keeps_what_was_reserved(claimed: float | None) -> None:
+    ledger = Ledger(clock=Clock())
+    ledger.reserve([charge("a", 0.5)], max_cost_usd=None)
+
+    settled = ledger.settle("a", claimed)
+
+    assert settled is not None
+    assert (settled.amount_usd, settled.known) == (0.5, False)
