@@ -101,6 +101,7 @@ STATIC = pathlib.Path(__file__).with_name("static")
 NO_STORE = "no-store"
 PICTURE_CACHE = "private, max-age=31536000, immutable"
 LOCAL = "local"
+NO_VERSION = -1
 UPLOAD_PATH = "/upload"
 ANCHOR_PATH = r"/sessions/[0-9a-f]+/anchors/[^/]+"
 ENVELOPE_BYTES = 10_000  # what a form may hold around its file
@@ -894,12 +895,12 @@ def versions_in(etags: str | None) -> list[int]:
 
 
 def expected_version(if_match: str | None) -> int | None:
-    """The version `If-Match` asks for, None for no header or `*`; raises `VersionMismatch` for another's ETag."""
+    """The version `If-Match` asks for: None for no header or `*`, one that never is for another's ETag."""
     if if_match is None or if_match.strip() == "*":
         return None
     versions = versions_in(if_match)
     if len(versions) != 1 or "W/" in if_match:  # a weak tag never matches here (RFC 9110)
-        raise VersionMismatch
+        return NO_VERSION
     return versions[0]
 
 
