@@ -27,7 +27,7 @@ from starlette.types import Receive, Scope, Send
 
 from adapters.logs import set_up_logs
 from adapters.metrics import CONTENT_TYPE, Metrics
-from adapters.middleware import BodyLimit, Crashes, Origins, PageFiles, RequestContext
+from adapters.middleware import STREAMS, BodyLimit, Crashes, Origins, PageFiles, RequestContext
 from adapters.openapi import describe, operation_id
 from adapters.rate_limit import RateLimit
 from adapters.wiring import claim, open_studio
@@ -836,7 +836,8 @@ def allowed_methods(request: Request) -> str:
     path = request.scope["path"]
     routes = (route for route in request.app.routes if isinstance(route, APIRoute) and route.path_regex.match(path))
     methods = {method for route in routes for method in route.methods or ()} or {"GET"}
-    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
+    headless = "GET" in methods and not path.startswith(STREAMS)
+    return ", ".join(sorted(methods | {"HEAD"} if headless else methods))
 
 
 async def invalid_request(request: Request, error: Exception) -> JSONResponse:

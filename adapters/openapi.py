@@ -11,7 +11,15 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from models import STORY_EXAMPLE, DownloadRequest, StoryError
+from models import (
+    STORY_EXAMPLE,
+    BudgetReached,
+    DownloadRequest,
+    ProviderError,
+    RequestError,
+    StorageUnavailable,
+    StoryError,
+)
 
 Json = dict[str, Any]
 
@@ -65,8 +73,12 @@ def describe(app: FastAPI, *, with_keys: bool, open_debug: bool, most: Mapping[s
                 operation["security"] = [*A_KEY, NO_KEY]
             elif path.startswith("/debug/"):
                 operation["security"] = A_KEY
-        components["schemas"]["ProblemDocument"]["properties"]["code"]["examples"] = sorted(_codes(StoryError))
+        of_answers = _codes(RequestError) | _codes(StorageUnavailable) | EDGE_CODES
+        of_work = _codes(BudgetReached) | _codes(ProviderError) | _codes(StorageUnavailable) | {"internal_error"}
+        components["schemas"]["ProblemDocument"]["properties"]["code"]["examples"] = sorted(of_answers)
+        components["schemas"]["Problem"]["properties"]["code"]["examples"] = sorted(of_work)
         _limit(components["schemas"], most)
+        _require(components["schemas"])
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -93,9 +105,14 @@ def _complete(operation: Json, path: str, method: str, schemas: Json) -> None:
             example = _problem(int(status), response, path) if media_type == PROBLEM else ANSWERS.get((method, path))
             if example is not None:
                 content["example"] = example
+            if media_type.startswith(("image/", "application/zip")):
+                content["schema"] = {"type": "string", "format": "binary"}
+            elif media_type.startswith("text/"):
+                content["schema"] = {"type": "string"}
         if status.startswith("2"):
             response["description"] = _what_it_is(response, path, schemas)
-            response["links"] = LINKS.get(operation["operationId"], {})
+            if operation["operationId"] in LINKS:
+                response["links"] = LINKS[operation["operationId"]]
         response["headers"] = _headers(operation["operationId"], status)
 
 
@@ -123,6 +140,13 @@ def _headers(operation: str, status: str) -> Json:
 def _codes(kind: type[StoryError]) -> set[str]:
     """The code of every error of ours."""
     return {kind.code, *(code for below in kind.__subclasses__() for code in _codes(below))}
+
+
+def _require(schemas: Json) -> None:
+    """An answer has every field, also one with a default: only `errors` is left out where there are none."""
+    for schema in schemas.values():
+        if schema.get("additionalProperties") is not False:
+            schema["required"] = [name for name in schema["properties"] if name != "errors"]
 
 
 def _limit(schemas: Json, most: Mapping[str, int]) -> None:
@@ -185,6 +209,18 @@ A_KEY: list[Json] = [{"ApiKey": []}, {"Bearer": []}]
 NO_KEY: Json = {}
 OPEN = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 SIGNED = frozenset({"/images/{session_id}/{file}"})  # the signature in the address does for a key
+
+EDGE_CODES = {  # of refusals before the service itself is asked
+    "bad_request",
+    "body_timeout",
+    "body_too_large",
+    "cors_refused",
+    "internal_error",
+    "invalid_json",
+    "method_not_allowed",
+    "not_found",
+    "unsupported_media_type",
+}
 
 SUCCESSES = {  # what an answer without a model is
     "/events/{session_id}": "Events. The data of each `scene` is a SceneView; of `progress` and `done`, a Progress "

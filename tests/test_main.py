@@ -99,6 +99,7 @@ async def test_storage_that_takes_no_writes_is_503(settings: Any, painter: FlatP
     [
         ("DELETE", "/generate", "POST"),
         ("POST", "/status/x", "GET, HEAD"),
+        ("POST", "/events/x", "GET"),
         ("PUT", "/sessions/x/scenes/0", "GET, HEAD, PATCH"),
         ("GET", "/sessions/x", "DELETE"),
         ("POST", "/index.html", "GET, HEAD"),
