@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import logging
 import pathlib
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
@@ -100,6 +101,8 @@ PROBLEM = "application/problem+json"
 STATIC = pathlib.Path(__file__).with_name("static")
 NO_STORE = "no-store"
 PICTURE_CACHE = "private, max-age=31536000, immutable"
+PICTURE_TYPES: dict[str, Any] = {"image/jpeg": {}, "image/png": {}, "image/webp": {}}
+RANGE = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-([1-9]\d{0,14}))")
 LOCAL = "local"
 NO_VERSION = -1
 UPLOAD_PATH = "/upload"
@@ -676,7 +679,8 @@ async def download(
     "/images/{session_id}/{file}",
     response_class=FileResponse,
     responses={
-        200: {"content": {"image/jpeg": {}, "image/png": {}, "image/webp": {}}},
+        200: {"content": PICTURE_TYPES},
+        206: {"description": "The part that Range asks for.", "content": PICTURE_TYPES},
         304: {"description": "You have it: a picture never changes under its name."},
         **READING,
     },
@@ -690,6 +694,10 @@ async def image(
         str | None, Query(max_length=64, description="The signature in `image_url`: with it no key is needed.")
     ] = None,
     if_none_match: IfNoneMatch = None,
+    part: Annotated[
+        str | None,
+        Header(alias="Range", description="The bytes you want; what cannot be given is answered with the whole."),
+    ] = None,
 ) -> Response:
     """A picture, for its owner or for whoever has its signed address."""
     owner = None if sig else await caller_of(request)
@@ -697,7 +705,20 @@ async def image(
     headers = {"Cache-Control": PICTURE_CACHE, "ETag": f'"{path.name}"'}
     if if_none_match and headers["ETag"] in if_none_match:
         return Response(status_code=304, headers=headers)
+    if part and not is_part(part, path.stat().st_size):  # Starlette's own refusals are plain text
+        request.scope["headers"] = [pair for pair in request.scope["headers"] if pair[0] != b"range"]
     return FileResponse(path, headers=headers)
+
+
+def is_part(text: str, size: int) -> bool:
+    """Whether a `Range` names one part of a file of that size; anything else may be ignored (RFC 9110, 14.2)."""
+    found = RANGE.fullmatch(text)
+    if found is None:
+        return False
+    first, last, suffix = found.groups()
+    if suffix:
+        return int(suffix) <= size
+    return int(first) < size and (not last or int(first) <= int(last))
 
 
 @results.get("/projects", responses=problems(401, 422, 503))
@@ -866,7 +887,7 @@ def _bodies(kind: type[RequestBody]) -> list[type[RequestBody]]:
 def _names() -> frozenset[str]:
     fields = {name for body in _bodies(RequestBody) for name in body.model_fields}
     edges = {"body", "query", "path", "header", "wait", "after", "limit", "sig", "number", "session_id", "file", "name"}
-    return frozenset(fields | edges | {"Idempotency-Key", "If-None-Match", "If-Match", "Last-Event-ID"})
+    return frozenset(fields | edges | {"Idempotency-Key", "If-None-Match", "If-Match", "Last-Event-ID", "Range"})
 
 
 KNOWN_NAMES = _names()

@@ -109,7 +109,7 @@ def _complete(operation: Json, path: str, method: str, schemas: Json) -> None:
                 content["schema"] = {"type": "string", "format": "binary"}
             elif media_type.startswith("text/"):
                 content["schema"] = {"type": "string"}
-        if status.startswith("2"):
+        if status in ("200", "202", "204"):
             response["description"] = _what_it_is(response, path, schemas)
             if operation["operationId"] in LINKS:
                 response["links"] = LINKS[operation["operationId"]]
@@ -132,7 +132,7 @@ def _what_it_is(response: Json, path: str, schemas: Json) -> str:
 def _headers(operation: str, status: str) -> Json:
     """The headers of an answer that a client can do something with."""
     names = ["X-Request-ID", *OF_STATUS.get(status, ())]
-    if status in ("200", "304"):
+    if status in ("200", "206", "304"):
         names += OF_OPERATION.get(operation, ())
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
@@ -397,6 +397,7 @@ PARAMETERS: Json = {
     "Idempotency-Key": "3c6d1b52-paper-boat",
     "If-None-Match": '"7"',
     "If-Match": '"7"',
+    "Range": "bytes=0-1023",
     "Last-Event-ID": "7",
 }
 

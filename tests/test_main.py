@@ -346,6 +346,33 @@ async def test_a_picture_is_kept_for_ever_by_whoever_has_its_address(client: htt
     assert (await client.get(forged)).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("asked", "status", "length"),
+    [
+        ("bytes=0-1", 206, 2),
+        ("bytes=-2", 206, 2),
+        ("bytes=9999999-", 200, None),
+        ("bytes=-9999999", 200, None),
+        ("bytes=5-1", 200, None),
+        ("bytes=0-1,3-4", 200, None),
+        ("bytes=x", 200, None),
+        ("lines=0-1", 200, None),
+        ("\u0663", 200, None),
+    ],
+)
+async def test_a_part_of_a_picture_that_cannot_be_given_is_the_whole(
+    client: httpx.AsyncClient, asked: str, status: int, length: int | None
+) -> None:
+    state = await finished(client, await draw(client, num_scenes=1))
+    url = state["scenes"][0]["image_url"]
+    whole = await client.get(url)
+
+    part = await client.get(url, headers={b"Range": asked.encode()})
+
+    assert (part.status_code, part.headers["content-type"]) == (status, "image/jpeg")
+    assert len(part.content) == (len(whole.content) if length is None else length)
+
+
 # --- HEAD and the page
 
 
