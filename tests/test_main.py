@@ -327,6 +327,19 @@ async def test_projects_come_newest_first_a_page_at_a_time(client: httpx.AsyncCl
     assert (await client.get(f"/projects/{ids[0]}")).json()["scenes"][0]["approved"]
 
 
+async def test_a_refusal_names_every_field_of_ours(client: httpx.AsyncClient) -> None:
+    scene = f"/sessions/{await draw(client)}/scenes/0"
+
+    answers = [
+        await client.post(f"{scene}/move", json={"to": "last"}),
+        await client.post(f"{scene}/split", json={"at": "half"}),
+        await client.patch(scene.replace("scenes/0", "bible"), json={"characters": [{"name": 5, "mine": 1}]}),
+    ]
+
+    where = [error["loc"] for answer in answers for error in answer.json()["errors"]]
+    assert where == ["body.to", "body.at", "body.characters.0.name", "body.characters.0.?"]
+
+
 # --- Pictures
 
 
