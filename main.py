@@ -7,16 +7,17 @@ import hashlib
 import hmac
 import logging
 import mimetypes
+import pathlib
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import uvicorn
-from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
@@ -28,13 +29,14 @@ from starlette.types import Receive, Scope, Send
 
 from adapters.logs import set_up_logs
 from adapters.metrics import CONTENT_TYPE, Metrics
-from adapters.middleware import BodyLimit, Crashes, Origins, PageFiles, RequestContext
-from adapters.openapi import describe
+from adapters.middleware import STREAMS, BodyLimit, Crashes, Origins, PageFiles, RequestContext
+from adapters.openapi import describe, operation_id
 from adapters.rate_limit import RateLimit, counted_address
 from adapters.wiring import claim, open_studio
 from business_logic import Studio
 from config import VERSION, ConfigurationError, Settings, load_settings
 from models import (
+    SESSION_ID,
     Accepted,
     AnalyzeRequest,
     AnalyzeView,
@@ -74,6 +76,7 @@ from models import (
     ProviderError,
     ProviderUnavailable,
     RegenerateRequest,
+    RequestBody,
     RequestError,
     SceneDetail,
     SceneEdit,
@@ -96,10 +99,13 @@ from utils import session_in_log
 log = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
-STATIC = Path(__file__).with_name("static")
+STATIC = pathlib.Path(__file__).with_name("static")
 NO_STORE = "no-store"
 PICTURE_CACHE = "private, max-age=31536000, immutable"
+PICTURE_TYPES: dict[str, Any] = {"image/jpeg": {}, "image/png": {}, "image/webp": {}}
+RANGE = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-([1-9]\d{0,14}))")
 LOCAL = "local"
+NO_VERSION = -1
 UPLOAD_PATH = "/upload"
 ANCHOR_PATH = r"/sessions/[0-9a-f]+/anchors/[^/]+"
 ENVELOPE_BYTES = 10_000  # what a form may hold around its file
@@ -278,8 +284,27 @@ TheStudio = Annotated[Studio, Depends(studio_of)]
 Caller = Annotated[str, Depends(caller_of)]
 PayingCaller = Annotated[str, Depends(paying_caller)]
 NewSessionCaller = Annotated[str, Depends(new_session_caller)]
+SessionPath = Annotated[
+    str,
+    Path(description="The `session_id` of `POST /generate`.", json_schema_extra={"pattern": SESSION_ID}),
+]
+ProjectPath = Annotated[
+    str,
+    Path(description="The `project_id` of `POST /approve`.", json_schema_extra={"pattern": SESSION_ID}),
+]
+Number = Annotated[int, Path(ge=0, description="The `scene_number`: the scene's place today, counted from 0.")]
+AnchorName = Annotated[str, Path(description="The character's name, or the `anchor_id`.")]
 IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", description="The ETag of the answer you have.")]
-IfMatch = Annotated[str | None, Header(alias="If-Match", description="The ETag of the scene you have read.")]
+
+
+def if_match(of: str) -> Any:
+    """The header that guards an edit by the ETag of what was read."""
+    return Header(alias="If-Match", description=f"The ETag of {of}: when that has changed since, 412 and nothing done.")
+
+
+SceneRead = Annotated[str | None, if_match("the scene you have read")]
+SessionRead = Annotated[str | None, if_match("the session you have read")]
+EitherRead = Annotated[str | None, if_match("the scene or of the session you have read")]
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -295,6 +320,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 COMMON = (400, 401, 408, 413, 415, 422)  # what any call with a body can end in
+READING = problems(401, 404, 422, 503)  # what asking about a session can end in
 
 
 # --- Where a session stands ------------------------------------------------------------------------------------
@@ -316,18 +342,20 @@ class DirectRoute(APIRoute):
         return answer
 
 
-states = APIRouter(tags=["stories"], route_class=DirectRoute)
+states = APIRouter(tags=["stories"], route_class=DirectRoute, generate_unique_id_function=operation_id)
 
 
 @states.get(
     "/status/{session_id}",
     response_model=StatusView,
-    responses={304: {"description": "Not changed since the version in If-None-Match."}, **problems(401, 404, 422)},
+    responses={304: {"description": "Not changed since the version in If-None-Match."}, **READING},
 )
 async def status(
-    session_id: str,
+    session_id: SessionPath,
     request: Request,
-    wait: Annotated[float, Query(ge=0, le=60, description="Seconds to wait for a change.")] = 0,
+    wait: Annotated[
+        float, Query(ge=0, le=60, description="Seconds to wait for a change from the ETag in If-None-Match.")
+    ] = 0,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Where a session stands. With `If-None-Match` 304 when nothing changed; with `wait` the answer waits for it."""
@@ -342,7 +370,7 @@ async def status(
 
 # --- Drawing stories -------------------------------------------------------------------------------------------
 
-stories = APIRouter(tags=["stories"], route_class=EarlyRoute)
+stories = APIRouter(tags=["stories"], route_class=EarlyRoute, generate_unique_id_function=operation_id)
 
 
 @stories.post("/generate", status_code=202, responses=problems(*COMMON, 402, 429, 503))
@@ -351,7 +379,16 @@ async def generate(
     response: Response,
     studio: TheStudio,
     caller: NewSessionCaller,
-    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)] = None,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            min_length=1,
+            max_length=255,
+            description="A name of your own for this story, so that it is safe to send again: the same key with the "
+            "same body gives the first session, with another body 422.",
+        ),
+    ] = None,
 ) -> Accepted:
     """Start drawing a story. The same Idempotency-Key with the same body gives the first session again."""
     accepted = await studio.generate(caller, body, idempotency_key)
@@ -371,7 +408,7 @@ async def analyze(body: AnalyzeRequest, studio: TheStudio, caller: PayingCaller)
     return await studio.analyze(body)
 
 
-UPLOAD_BODY = {
+FILE_BODY = {
     "requestBody": {
         "required": True,
         "content": {
@@ -380,6 +417,7 @@ UPLOAD_BODY = {
                     "type": "object",
                     "required": ["file"],
                     "properties": {"file": {"type": "string", "format": "binary"}},
+                    "additionalProperties": False,
                 }
             }
         },
@@ -402,23 +440,26 @@ async def uploaded_file(request: Request, caller: PayingCaller) -> AsyncIterator
         yield file
 
 
-@stories.post(UPLOAD_PATH, responses=problems(*COMMON, 429, 503), openapi_extra=UPLOAD_BODY)
+@stories.post(UPLOAD_PATH, responses=problems(*COMMON, 429, 503), openapi_extra=FILE_BODY)
 async def upload(studio: TheStudio, file: Annotated[UploadFile, Depends(uploaded_file)]) -> UploadView:
     """Read the story out of a document: txt, md, fountain, fdx, docx, pdf or epub; spends nothing."""
     return await studio.upload(file.file, file.filename or "")
 
 
-async def owned_session(session_id: str, studio: TheStudio, caller: Caller) -> str:
+async def owned_session(session_id: SessionPath, studio: TheStudio, caller: Caller) -> str:
     """The id of a session of the caller's: a stream answers 404 before it begins."""
     return (await studio.owned(caller, session_id)).session_id
 
 
-@stories.get("/events/{session_id}", response_class=EventSourceResponse, responses=problems(401, 404, 422))
+@stories.get("/events/{session_id}", response_class=EventSourceResponse, responses=READING)
 async def events(
     session: Annotated[str, Depends(owned_session)],
     studio: TheStudio,
     caller: Caller,
-    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", max_length=40)] = None,
+    last_event_id: Annotated[
+        str | None,
+        Header(alias="Last-Event-ID", max_length=40, description="The `id` of the last event you have; resumes there."),
+    ] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """The session as server-sent events: `scene`, `progress`, at the end `done`. `Last-Event-ID` resumes."""
     after = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
@@ -445,13 +486,15 @@ async def regenerate(body: RegenerateRequest, response: Response, studio: TheStu
 
 
 @stories.delete("/sessions/{session_id}", status_code=204, responses=problems(401, 404, 422, 503))
-async def delete(session_id: str, studio: TheStudio, caller: Caller) -> None:
+async def delete(session_id: SessionPath, studio: TheStudio, caller: Caller) -> None:
     """Stop a session and remove it and its files."""
     await studio.delete(caller, session_id)
 
 
-@stories.get("/sessions/{session_id}/scenes/{number}", responses=problems(401, 404, 422))
-async def get_scene(session_id: str, number: int, response: Response, studio: TheStudio, caller: Caller) -> SceneDetail:
+@stories.get("/sessions/{session_id}/scenes/{number}", responses=READING)
+async def get_scene(
+    session_id: SessionPath, number: Number, response: Response, studio: TheStudio, caller: Caller
+) -> SceneDetail:
     """One scene: its whole text, its versions, its error."""
     version, scene = await studio.scene(caller, session_id, number)
     response.headers["ETag"] = f'"{version}"'
@@ -460,13 +503,13 @@ async def get_scene(session_id: str, number: int, response: Response, studio: Th
 
 @stories.patch("/sessions/{session_id}/scenes/{number}", responses=problems(*COMMON, 404, 409, 412, 503))
 async def edit_scene(
-    session_id: str,
-    number: int,
+    session_id: SessionPath,
+    number: Number,
     body: SceneEdit,
     response: Response,
     studio: TheStudio,
     caller: Caller,
-    if_match: IfMatch = None,
+    if_match: SceneRead = None,
 ) -> SceneDetail:
     """Edit a scene's title, description or prompt, or choose the picture it shows; `If-Match` guards the edit."""
     expected = expected_version(if_match)
@@ -480,22 +523,27 @@ STRUCTURE = problems(*COMMON, 404, 409, 412, 503)
 
 @stories.post("/sessions/{session_id}/scenes/{number}/split", responses=STRUCTURE)
 async def split_scene(
-    session_id: str,
-    number: int,
+    session_id: SessionPath,
+    number: Number,
     body: SplitRequest,
     response: Response,
     studio: TheStudio,
     caller: Caller,
-    if_match: IfMatch = None,
+    if_match: EitherRead = None,
 ) -> StatusView:
     """Cut a scene in two at an offset into the story. The first half keeps its id and pictures; nothing is drawn."""
     expected = expected_version(if_match)
     return tagged(response, await studio.split_scene(caller, session_id, number, body.at, expected=expected))
 
 
-@stories.post("/sessions/{session_id}/scenes/{number}/merge", responses=STRUCTURE)
+@stories.post("/sessions/{session_id}/scenes/{number}/merge", responses=problems(401, 404, 409, 412, 422, 503))
 async def merge_scene(
-    session_id: str, number: int, response: Response, studio: TheStudio, caller: Caller, if_match: IfMatch = None
+    session_id: SessionPath,
+    number: Number,
+    response: Response,
+    studio: TheStudio,
+    caller: Caller,
+    if_match: EitherRead = None,
 ) -> StatusView:
     """Join a scene with the next one. The pictures of both stay as versions of the first; nothing is drawn."""
     expected = expected_version(if_match)
@@ -504,13 +552,13 @@ async def merge_scene(
 
 @stories.post("/sessions/{session_id}/scenes/{number}/move", responses=STRUCTURE)
 async def move_scene(
-    session_id: str,
-    number: int,
+    session_id: SessionPath,
+    number: Number,
     body: MoveRequest,
     response: Response,
     studio: TheStudio,
     caller: Caller,
-    if_match: IfMatch = None,
+    if_match: EitherRead = None,
 ) -> StatusView:
     """Show a scene at another place. Its id, text and pictures stay."""
     expected = expected_version(if_match)
@@ -519,12 +567,12 @@ async def move_scene(
 
 @stories.patch("/sessions/{session_id}/bible", responses=STRUCTURE)
 async def edit_bible(
-    session_id: str,
+    session_id: SessionPath,
     body: BibleEdit,
     response: Response,
     studio: TheStudio,
     caller: Caller,
-    if_match: IfMatch = None,
+    if_match: SessionRead = None,
 ) -> StatusView:
     """Edit the story bible. Exactly the scenes it concerns become stale; `/continue` draws them anew."""
     return tagged(response, await studio.edit_bible(caller, session_id, body, expected=expected_version(if_match)))
@@ -537,14 +585,16 @@ def tagged(response: Response, edited: tuple[int, StatusView]) -> StatusView:
     return view
 
 
-@stories.get("/sessions/{session_id}/anchors/{name}", responses=problems(401, 404, 422))
-async def get_anchor(session_id: str, name: str, studio: TheStudio, caller: Caller) -> AnchorView:
+@stories.get("/sessions/{session_id}/anchors/{name}", responses=READING)
+async def get_anchor(session_id: SessionPath, name: AnchorName, studio: TheStudio, caller: Caller) -> AnchorView:
     """One recurring character's reference picture."""
     return await studio.anchor(caller, session_id, name)
 
 
 @stories.patch("/sessions/{session_id}/anchors/{name}", responses=problems(*COMMON, 404, 409, 503))
-async def edit_anchor(session_id: str, name: str, body: AnchorEdit, studio: TheStudio, caller: Caller) -> AnchorView:
+async def edit_anchor(
+    session_id: SessionPath, name: AnchorName, body: AnchorEdit, studio: TheStudio, caller: Caller
+) -> AnchorView:
     """Approve a reference picture, or take the approval back."""
     return await studio.edit_anchor(caller, session_id, name, body)
 
@@ -555,26 +605,15 @@ async def edit_anchor(session_id: str, name: str, body: AnchorEdit, studio: TheS
     responses=problems(*COMMON, 402, 404, 409, 429, 503),
 )
 async def redraw_anchor(
-    session_id: str, name: str, body: AnchorRedraw, response: Response, studio: TheStudio, caller: PayingCaller
+    session_id: SessionPath,
+    name: AnchorName,
+    body: AnchorRedraw,
+    response: Response,
+    studio: TheStudio,
+    caller: PayingCaller,
 ) -> Accepted:
     """Draw a reference picture again; the scenes the character is in are stale once it is there."""
     return follow(response, await studio.redraw_anchor(caller, session_id, name, body))
-
-
-ANCHOR_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                }
-            }
-        },
-    }
-}
 
 
 async def uploaded_picture(request: Request, caller: PayingCaller) -> bytes:
@@ -594,11 +633,11 @@ async def uploaded_picture(request: Request, caller: PayingCaller) -> bytes:
 @stories.put(
     "/sessions/{session_id}/anchors/{name}",
     responses=problems(*COMMON, 404, 409, 429, 503),
-    openapi_extra=ANCHOR_BODY,
+    openapi_extra=FILE_BODY,
 )
 async def replace_anchor(
-    session_id: str,
-    name: str,
+    session_id: SessionPath,
+    name: AnchorName,
     studio: TheStudio,
     caller: Caller,
     file: Annotated[bytes, Depends(uploaded_picture)],
@@ -609,10 +648,10 @@ async def replace_anchor(
 
 # --- Handing over ----------------------------------------------------------------------------------------------
 
-results = APIRouter(tags=["results"], route_class=EarlyRoute)
+results = APIRouter(tags=["results"], route_class=EarlyRoute, generate_unique_id_function=operation_id)
 
 
-@results.post("/approve", responses=problems(*COMMON, 402, 404, 429, 503))
+@results.post("/approve", responses=problems(*COMMON, 402, 404, 409, 429, 503))
 async def approve(body: ApproveRequest, studio: TheStudio, caller: PayingCaller) -> ApproveView:
     """Make the approved scenes the project; `upgrade` draws drafts in final quality first."""
     return await studio.approve(caller, body)
@@ -656,7 +695,7 @@ async def download_request(request: Request) -> DownloadRequest:
 @results.post(
     "/download",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/zip": {}}}, **problems(*COMMON, 404, 409)},
+    responses={200: {"content": {"application/zip": {}}}, **problems(*COMMON, 404, 409, 503)},
     openapi_extra=DOWNLOAD_BODY,
 )
 async def download(
@@ -673,18 +712,25 @@ async def download(
     "/images/{session_id}/{file}",
     response_class=FileResponse,
     responses={
-        200: {"content": {"image/jpeg": {}, "image/png": {}, "image/webp": {}}},
+        200: {"content": PICTURE_TYPES},
+        206: {"description": "The part that Range asks for.", "content": PICTURE_TYPES},
         304: {"description": "You have it: a picture never changes under its name."},
-        **problems(401, 404, 422),
+        **READING,
     },
 )
 async def image(
-    session_id: str,
-    file: str,
+    session_id: SessionPath,
+    file: Annotated[str, Path(description="The last part of the address in `image_url`.")],
     request: Request,
     studio: TheStudio,
-    sig: Annotated[str | None, Query(max_length=64, description="The signature in `image_url`.")] = None,
+    sig: Annotated[
+        str | None, Query(max_length=64, description="The signature in `image_url`: with it no key is needed.")
+    ] = None,
     if_none_match: IfNoneMatch = None,
+    part: Annotated[
+        str | None,
+        Header(alias="Range", description="The bytes you want; what cannot be given is answered with the whole."),
+    ] = None,
 ) -> Response:
     """A picture, for its owner or for whoever has its signed address."""
     owner = None if sig else await caller_of(request)
@@ -692,29 +738,42 @@ async def image(
     headers = {"Cache-Control": PICTURE_CACHE, "ETag": f'"{path.name}"'}
     if if_none_match and headers["ETag"] in if_none_match:
         return Response(status_code=304, headers=headers)
+    if part and not is_part(part, path.stat().st_size):  # Starlette's own refusals are plain text
+        request.scope["headers"] = [pair for pair in request.scope["headers"] if pair[0] != b"range"]
     return FileResponse(path, headers=headers)
 
 
-@results.get("/projects", responses=problems(401, 422))
+def is_part(text: str, size: int) -> bool:
+    """Whether a `Range` names one part of a file of that size; anything else may be ignored (RFC 9110, 14.2)."""
+    found = RANGE.fullmatch(text)
+    if found is None:
+        return False
+    first, last, suffix = found.groups()
+    if suffix:
+        return int(suffix) <= size
+    return int(first) < size and (not last or int(first) <= int(last))
+
+
+@results.get("/projects", responses=problems(401, 422, 503))
 async def projects(
     studio: TheStudio,
     caller: Caller,
-    after: Annotated[str | None, Query(max_length=100)] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    after: Annotated[str | None, Query(max_length=100, description="The `next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 20,
 ) -> ProjectPage:
     """Approved work, newest first."""
     return await studio.projects(caller, after=after, limit=limit)
 
 
-@results.get("/projects/{project_id}", responses=problems(401, 404, 422))
-async def project(project_id: str, studio: TheStudio, caller: Caller) -> ProjectDetail:
+@results.get("/projects/{project_id}", responses=READING)
+async def project(project_id: ProjectPath, studio: TheStudio, caller: Caller) -> ProjectDetail:
     """One piece of approved work with its scenes."""
     return await studio.project(caller, project_id)
 
 
 # --- The service itself ----------------------------------------------------------------------------------------
 
-service = APIRouter(tags=["service"])
+service = APIRouter(tags=["service"], generate_unique_id_function=operation_id)
 
 
 @service.get("/models", responses=problems(401))
@@ -828,7 +887,8 @@ def allowed_methods(request: Request) -> str:
     path = request.scope["path"]
     routes = (route for route in request.app.routes if isinstance(route, APIRoute) and route.path_regex.match(path))
     methods = {method for route in routes for method in route.methods or ()} or {"GET"}
-    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
+    headless = "GET" in methods and not path.startswith(STREAMS)
+    return ", ".join(sorted(methods | {"HEAD"} if headless else methods))
 
 
 async def invalid_request(request: Request, error: Exception) -> JSONResponse:
@@ -850,20 +910,14 @@ def location(parts: tuple[int | str, ...]) -> str:
     return ".".join(str(part) if isinstance(part, int) or part in KNOWN_NAMES else "?" for part in parts)
 
 
+def _bodies(kind: type[RequestBody]) -> list[type[RequestBody]]:
+    return [kind, *(body for below in kind.__subclasses__() for body in _bodies(below))]
+
+
 def _names() -> frozenset[str]:
-    bodies = (
-        GenerateRequest,
-        ApproveRequest,
-        DownloadRequest,
-        ContinueRequest,
-        RegenerateRequest,
-        SceneEdit,
-        AnchorEdit,
-        AnchorRedraw,
-    )
-    fields = {name for body in bodies for name in body.model_fields}
+    fields = {name for body in _bodies(RequestBody) for name in body.model_fields}
     edges = {"body", "query", "path", "header", "wait", "after", "limit", "sig", "number", "session_id", "file", "name"}
-    return frozenset(fields | edges | {"Idempotency-Key", "If-None-Match", "If-Match", "Last-Event-ID"})
+    return frozenset(fields | edges | {"Idempotency-Key", "If-None-Match", "If-Match", "Last-Event-ID", "Range"})
 
 
 KNOWN_NAMES = _names()
@@ -893,12 +947,12 @@ def versions_in(etags: str | None) -> list[int]:
 
 
 def expected_version(if_match: str | None) -> int | None:
-    """The version `If-Match` asks for, None for no header or `*`; raises `VersionMismatch` for another's ETag."""
+    """The version `If-Match` asks for: None for no header or `*`, one that never is for another's ETag."""
     if if_match is None or if_match.strip() == "*":
         return None
     versions = versions_in(if_match)
     if len(versions) != 1 or "W/" in if_match:  # a weak tag never matches here (RFC 9110)
-        raise VersionMismatch
+        return NO_VERSION
     return versions[0]
 
 
@@ -943,7 +997,14 @@ def create_app(
         openapi_url="/openapi.json" if docs else None,
     )
     if docs:
-        app.openapi = partial(describe, app, with_keys=bool(chosen.api_keys))  # type: ignore[method-assign]
+        most = {
+            "story_text": chosen.max_story_chars,
+            "image_prompt": chosen.max_prompt_chars,
+            "num_scenes": chosen.max_scenes,
+        }
+        app.openapi = partial(  # type: ignore[method-assign]
+            describe, app, with_keys=bool(chosen.api_keys), open_debug=chosen.debug, most=most
+        )
     app.state.settings = chosen
     app.state.studio = studio
     app.state.metrics = counted

@@ -27,6 +27,7 @@ UNFINISHED: frozenset[SessionStatus] = frozenset({"pending", "processing"})
 ENDED: frozenset[SessionStatus] = frozenset({"awaiting_review", "completed", "failed", "cancelled"})
 
 MAX_SEED = 2**31 - 1
+SESSION_ID = r"^[0-9a-f]{32}$"
 EXCERPT_CHARS = 280
 
 # --- What a reading of the story finds -------------------------------------------------------------------------
@@ -642,14 +643,17 @@ class RequestBody(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
 
 
-SessionId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-ModelId = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][\w./:@~-]*$")]
-Words = Annotated[  # text a person typed: trimmed, and free of control characters but line ends and tabs
-    str,
-    StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]*$"),
+SessionId = Annotated[
+    str, StringConstraints(pattern=SESSION_ID), Field(description="The `session_id` of `POST /generate`.")
 ]
+ModelId = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][\w./:@~-]*$")]
+NO_CONTROLS = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]*$"
+Typed = Annotated[str, StringConstraints(pattern=NO_CONTROLS)]  # no control characters but line ends and tabs
+Words = Annotated[str, StringConstraints(strip_whitespace=True, pattern=NO_CONTROLS)]  # the same, trimmed
 MoneyUsd = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
 
+IMAGE_URL = "An address on this service, signed: an `<img>` can load it without a key. Null without a picture."
+SEED = "The same seed gives the same picture again; null: one that follows from the story."
 STORY_EXAMPLE = (
     "Mira found the paper boat at dawn, stuck in the reeds by the mill.\n\n"
     "She carried it through the market, where old Tomas was stacking pears. “That is a sea boat,” he said.\n\n"
@@ -661,21 +665,32 @@ class AnalyzeRequest(RequestBody):
     """A story and how it is to be drawn; also the whole of what `POST /generate` takes."""
 
     story_text: str = Field(min_length=10, description="The story or script; at most `MAX_STORY_CHARS` characters.")
-    media_type: MediaType = "cinematic"
+    media_type: MediaType = Field(default="cinematic", description="What the pictures are to look like.")
     num_scenes: int | None = Field(
         default=None, ge=1, le=10_000, description="At most `MAX_SCENES`; null takes the recommended number."
     )
-    title: Words | None = Field(default=None, min_length=1, max_length=200)
-    style: Words | None = Field(default=None, min_length=1, max_length=500)
-    aspect_ratio: AspectRatio = "16:9"
-    seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
-    text_model: ModelId | None = None
-    image_model: ModelId | None = None
-    quality: Quality = "final"
-    consistency: Consistency = "references"
-    check_images: bool = False
-    max_cost_usd: MoneyUsd | None = None
-    stop_at: StopAt = "images"
+    title: Words | None = Field(default=None, min_length=1, max_length=200, description="Null: found in the story.")
+    style: Words | None = Field(
+        default=None, min_length=1, max_length=500, description="The look of every picture; null: from `media_type`."
+    )
+    aspect_ratio: AspectRatio = Field(default="16:9", description="Width to height.")
+    seed: int | None = Field(default=None, ge=0, le=MAX_SEED, description=SEED)
+    text_model: ModelId | None = Field(default=None, description="One that `GET /models` lists; null: the service's.")
+    image_model: ModelId | None = Field(default=None, description="One that `GET /models` lists; null: the service's.")
+    quality: Quality = Field(default="final", description="`draft` draws with the cheap model, to be upgraded later.")
+    consistency: Consistency = Field(
+        default="references",
+        description="`references` draws a portrait of each recurring character and sends it with every scene the "
+        "character is in; `prompt` uses the same words alone.",
+    )
+    check_images: bool = Field(
+        default=False, description="A model looks at each picture; what is wrong is mended once."
+    )
+    max_cost_usd: MoneyUsd | None = Field(default=None, description="The most the session may spend; null: no limit.")
+    stop_at: StopAt = Field(
+        default="images",
+        description="Where to wait for a review, with the status `awaiting_review`; `POST /continue` goes on.",
+    )
 
 
 class GenerateRequest(AnalyzeRequest):
@@ -686,7 +701,9 @@ class ApproveRequest(RequestBody):
     """The scenes that make up the finished work, by their `scene_number`."""
 
     session_id: SessionId
-    approved_scenes: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, max_length=10_000)
+    approved_scenes: list[Annotated[int, Field(ge=0)]] = Field(
+        min_length=1, max_length=10_000, description="Scene numbers, in any order; they replace those approved before."
+    )
     upgrade: bool = Field(default=False, description="Draw approved drafts in final quality first.")
 
 
@@ -704,7 +721,9 @@ class ContinueRequest(RequestBody):
     """A session to go on with; a larger budget may be given."""
 
     session_id: SessionId
-    max_cost_usd: MoneyUsd | None = None
+    max_cost_usd: MoneyUsd | None = Field(
+        default=None, description="From now on the most the session may spend in all; null: as it was."
+    )
 
 
 class CancelRequest(RequestBody):
@@ -717,10 +736,10 @@ class RegenerateRequest(RequestBody):
     """One scene to draw again, with another seed, prompt or quality."""
 
     session_id: SessionId
-    scene_number: int = Field(ge=0)
-    image_prompt: Words | None = Field(default=None, min_length=2, max_length=3000)
-    seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
-    quality: Quality | None = None
+    scene_number: int = Field(ge=0, description="The scene's place today, counted from 0.")
+    image_prompt: Words | None = Field(default=None, min_length=2, max_length=3000, description="Null: as it was.")
+    seed: int | None = Field(default=None, ge=0, le=MAX_SEED, description="Null: another one than before.")
+    quality: Quality | None = Field(default=None, description="Null: as it was.")
 
 
 class SceneEdit(RequestBody):
@@ -729,14 +748,14 @@ class SceneEdit(RequestBody):
     title: Words | None = Field(default=None, min_length=1, max_length=200)
     description: Words | None = Field(default=None, min_length=1, max_length=2000)
     image_prompt: Words | None = Field(default=None, min_length=2, max_length=3000)
-    current_version: int | None = Field(default=None, ge=1)
+    current_version: int | None = Field(default=None, ge=1, description="The `version` of the picture to show.")
 
 
 class AnchorRedraw(RequestBody):
     """A reference picture to draw again, with another seed or prompt."""
 
-    prompt: str | None = Field(default=None, min_length=2, max_length=3000)
-    seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
+    prompt: Words | None = Field(default=None, min_length=2, max_length=3000, description="Null: as it was.")
+    seed: int | None = Field(default=None, ge=0, le=MAX_SEED, description="Null: another one than before.")
 
 
 class AnchorEdit(RequestBody):
@@ -760,25 +779,27 @@ class MoveRequest(RequestBody):
 class CharacterEdit(RequestBody):
     """One character of the bible, by name: a known one is changed, a new one (with an appearance) added."""
 
-    name: str = Field(min_length=1, max_length=80)
-    appearance: str | None = Field(default=None, min_length=1, max_length=320)
-    aliases: list[Annotated[str, Field(min_length=1, max_length=80)]] | None = Field(default=None, max_length=8)
-    remove: bool = False
+    name: Typed = Field(min_length=1, max_length=80)
+    appearance: Typed | None = Field(default=None, min_length=1, max_length=320)
+    aliases: list[Annotated[Typed, Field(min_length=1, max_length=80)]] | None = Field(
+        default=None, max_length=8, description="Other names it goes by; null: as they were."
+    )
+    remove: bool = Field(default=False, description="Take it out of the bible.")
 
 
 class PlaceEdit(RequestBody):
     """One place of the bible, by name: a known one is changed, a new one added."""
 
-    name: str = Field(min_length=1, max_length=80)
-    description: str | None = Field(default=None, min_length=1, max_length=240)
-    remove: bool = False
+    name: Typed = Field(min_length=1, max_length=80)
+    description: Typed | None = Field(default=None, min_length=1, max_length=240)
+    remove: bool = Field(default=False, description="Take it out of the bible.")
 
 
 class BibleEdit(RequestBody):
     """What may be changed in the story bible; whatever is left out stays as it is."""
 
-    title: str | None = Field(default=None, min_length=1, max_length=200)
-    style: str | None = Field(default=None, min_length=1, max_length=500)
+    title: Typed | None = Field(default=None, min_length=1, max_length=200)
+    style: Typed | None = Field(default=None, min_length=1, max_length=500)
     characters: list[CharacterEdit] = Field(default=[], max_length=50)
     places: list[PlaceEdit] = Field(default=[], max_length=50)
 
@@ -786,74 +807,85 @@ class BibleEdit(RequestBody):
 # --- Answers ---------------------------------------------------------------------------------------------------
 
 
+class FieldProblem(BaseModel):
+    """One place where a request does not fit the interface."""
+
+    loc: str = Field(description="Where, as `body.num_scenes` or `query.wait`; `?` for a name of the caller's own.")
+    type: str = Field(description="What is wrong there, as `int_type`, `missing` or `extra_forbidden`.")
+
+
 class ProblemDocument(BaseModel):
     """RFC 9457 problem details; every error of this service has this shape."""
 
     type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    code: str
-    retryable: bool
-    request_id: str
-    errors: list[dict[str, str]] | None = Field(default=None, description="Where the body does not fit: loc and type.")
+    title: str = Field(description="The status in words.")
+    status: int = Field(description="The HTTP status again.", ge=400, le=599)
+    detail: str = Field(description="A sentence for a person; nothing of what was sent is in it.")
+    code: str = Field(description="What went wrong, for a program: it never changes for the same trouble.")
+    retryable: bool = Field(description="The same request may work later: after `Retry-After`, where it is sent.")
+    request_id: str = Field(description="The `X-Request-ID` of the answer, to be found in the service's log.")
+    errors: list[FieldProblem] | None = Field(
+        default=None, description="Only when the request does not fit this document: where, at most 20 places."
+    )
 
 
 class Accepted(BaseModel):
     """The session is made and safe on disk; follow `Location`."""
 
-    session_id: str
+    session_id: SessionId
     status: SessionStatus
-    message: str
+    message: str = Field(description="A sentence for a person.")
 
 
 class Progress(BaseModel):
-    current_step: int
-    total_steps: int
-    percent: int
-    description: str
+    """How far a session is."""
+
+    current_step: int = Field(json_schema_extra={"minimum": 0})
+    total_steps: int = Field(json_schema_extra={"minimum": 0})
+    percent: int = Field(json_schema_extra={"minimum": 0, "maximum": 100})
+    description: str = Field(description="A sentence for a person.")
 
 
 class SceneView(BaseModel):
     """A scene as clients see it."""
 
-    scene_id: str
-    scene_number: int
+    scene_id: str = Field(description="For ever, wherever the scene is moved to.")
+    scene_number: int = Field(description="Its place today, counted from 0.")
     title: str
     description: str
     excerpt: str = Field(description="The first 280 characters of the scene's text.")
-    start: int = Field(description="Offset into the story, in characters.")
-    end: int
-    characters: list[str]
+    start: int = Field(description="Offset into the story, in characters (code points).")
+    end: int = Field(description="Offset of the first character after it.")
+    characters: list[str] = Field(description="Who is in it.")
     location: str | None
     time_of_day: TimeOfDay
-    image_prompt: str | None
-    prompt_source: PromptSource | None
+    image_prompt: str | None = Field(description="Null until it is written.")
+    prompt_source: PromptSource | None = Field(description="Who wrote it: `offline` is the service's own rules.")
     status: SceneStatus
     stale: bool = Field(description="Drawing it now would make another picture than the one shown.")
     redraw_cost_usd: float | None = Field(description="What drawing it again would cost; null when unknown.")
-    image_url: str | None
+    image_url: str | None = Field(description=IMAGE_URL)
     image_path: str | None = Field(description="Where the picture lies under PROJECTS_DIR.")
-    width: int | None
+    width: int | None = Field(description="In pixels, like `height`; null without a picture.")
     height: int | None
     seed: int
-    model: str | None
-    cost_usd: float
-    attempts: int
+    model: str | None = Field(description="What drew the picture; null without one.")
+    cost_usd: float = Field(description="What all its pictures cost so far.")
+    attempts: int = Field(description="How often the picture under way, or the last one, was tried.")
     approved: bool
     references: list[str] = Field(
         default=[], description="The characters whose reference pictures its picture was drawn with."
     )
     checks: list[PictureCheck] = Field(default=[], description="What `check_images` found in the picture shown.")
     unchecked: str | None = Field(default=None, description="Why a check that was asked for was not made.")
-    error: Problem | None
+    error: Problem | None = Field(description="Why it failed, else null.")
 
 
 class VersionView(BaseModel):
     """One picture of a scene, kept even when another is shown."""
 
-    version: int
-    image_url: str
+    version: int = Field(description="Counted from 1; `current_version` names the one that is shown.")
+    image_url: str = Field(description="An address on this service, signed: an `<img>` can load it without a key.")
     image_path: str
     prompt: str
     prompt_source: PromptSource
@@ -871,9 +903,9 @@ class VersionView(BaseModel):
 class SceneDetail(SceneView):
     """A scene with its whole text and every picture that was made for it."""
 
-    session_id: str
-    text: str
-    current_version: int | None
+    session_id: SessionId
+    text: str = Field(description="The scene's whole text, verbatim from the story.")
+    current_version: int | None = Field(description="The version that is shown; null without a picture.")
     versions: list[VersionView]
 
 
@@ -888,7 +920,7 @@ class AnchorView(BaseModel):
     source: Literal["drawn", "uploaded"] | None = Field(description="Where the picture is from; null without one.")
     stale: bool = Field(description="The bible's words, or its prompt, changed after it was drawn.")
     approved: bool
-    image_url: str | None
+    image_url: str | None = Field(description=IMAGE_URL)
     image_path: str | None = Field(description="Where the picture lies under PROJECTS_DIR.")
     width: int | None
     height: int | None
@@ -902,19 +934,22 @@ class AnchorView(BaseModel):
 class StatusView(BaseModel):
     """A session as clients see it."""
 
-    session_id: str
+    session_id: SessionId
     title: str
-    status: SessionStatus
+    status: SessionStatus = Field(
+        description="`pending` and `processing` go on by themselves; the others wait for somebody. `completed` has at "
+        "least one picture."
+    )
     progress: Progress
     analysis: ScriptAnalysis
-    story_bible: StoryBible | None
+    story_bible: StoryBible | None = Field(description="Null until it is written.")
     consistency: Consistency = Field(description="In force: `prompt` where the image model takes no references.")
     anchors: list[AnchorView] = Field(description="Reference pictures, once the story bible is there.")
-    scenes: list[SceneView]
-    cost_usd: float
-    max_cost_usd: float | None
+    scenes: list[SceneView] = Field(description="In order of `scene_number`.")
+    cost_usd: float = Field(description="What it cost so far.")
+    max_cost_usd: float | None = Field(description="The most it may spend; null: no limit.")
     offline: bool = Field(description="True when any part was done by the offline stand-ins.")
-    error: Problem | None
+    error: Problem | None = Field(description="Why it failed, or why it ended early, else null.")
     created_at: AwareDatetime
     updated_at: AwareDatetime
 
@@ -929,9 +964,11 @@ class CostEstimate(BaseModel):
 
 
 class ScenePreview(BaseModel):
-    start: int
-    end: int
-    excerpt: str
+    """A scene as a run would cut it."""
+
+    start: int = Field(description="Offset into the story, in characters (code points).")
+    end: int = Field(description="Offset of the first character after it.")
+    excerpt: str = Field(description="The first 280 characters of its text.")
 
 
 class AnalyzeView(BaseModel):
@@ -953,19 +990,23 @@ class UploadView(BaseModel):
 
 
 class ApproveView(BaseModel):
-    message: str
-    download_status: Literal["preparing", "ready"]
-    project_id: str
-    approved_scenes: list[int]
+    """The approved scenes, which are now the project."""
+
+    message: str = Field(description="A sentence for a person.")
+    download_status: Literal["preparing", "ready"] = Field(
+        description="`preparing` while drafts are drawn final: until then `POST /download` is 409 with `Retry-After`."
+    )
+    project_id: SessionId
+    approved_scenes: list[int] = Field(description="Scene numbers, in order, each once.")
 
 
 class ProjectView(BaseModel):
     """One piece of approved work."""
 
-    project_id: str
+    project_id: SessionId
     title: str
-    approved_scenes: int
-    cover_url: str | None
+    approved_scenes: int = Field(description="How many.")
+    cover_url: str | None = Field(description="The `image_url` of the first approved scene.")
     created_at: AwareDatetime
     approved_at: AwareDatetime
 
@@ -974,10 +1015,12 @@ class ProjectPage(BaseModel):
     """Approved work, newest first; `next` goes into `?after=` for the next page."""
 
     projects: list[ProjectView]
-    next: str | None
+    next: str | None = Field(description="Null on the last page.")
 
 
 class ProjectDetail(ProjectView):
+    """One piece of approved work with its scenes, each with the picture that was approved."""
+
     scenes: list[SceneView]
 
 
@@ -995,10 +1038,14 @@ class ModelView(BaseModel):
 
 
 class ModelList(BaseModel):
+    """The models that may be named in a request."""
+
     models: list[ModelView]
 
 
 class HealthView(BaseModel):
+    """How the service, its providers and its storage are."""
+
     status: Literal["healthy", "degraded", "unhealthy"]
     version: str
     environment: str
@@ -1010,6 +1057,8 @@ class HealthView(BaseModel):
 
 
 class DebugSession(BaseModel):
+    """A session in memory, without its story."""
+
     session_id: str
     owner: str
     status: SessionStatus
@@ -1023,6 +1072,8 @@ class DebugSession(BaseModel):
 
 
 class DebugSessions(BaseModel):
+    """The sessions in memory."""
+
     count: int
     sessions: list[DebugSession]
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
-from models import STORY_EXAMPLE
+from models import (
+    STORY_EXAMPLE,
+    BudgetReached,
+    DownloadRequest,
+    ProviderError,
+    RequestError,
+    StorageUnavailable,
+    StoryError,
+)
 
 Json = dict[str, Any]
 
@@ -26,8 +36,17 @@ PNG_EXAMPLE = (  # 64 by 64 pixels of one red
 EARLIER, LATER = "2026-03-01T09:00:00Z", "2026-03-01T09:00:09Z"
 
 
-def describe(app: FastAPI, *, with_keys: bool) -> Json:
-    """The document FastAPI makes from the routes, completed once; `with_keys`: calls need one of `API_KEYS`."""
+def operation_id(route: APIRoute) -> str:
+    """What a generated client calls a route: a verb and what it is done to."""
+    return OPERATION_IDS.get(route.name, route.name)
+
+
+def describe(app: FastAPI, *, with_keys: bool, open_debug: bool, most: Mapping[str, int]) -> Json:
+    """The document FastAPI makes from the routes, completed once.
+
+    `with_keys`: calls need one of `API_KEYS`; `open_debug`: those for debugging need none; `most`: the largest number,
+    or the most characters, that this installation takes in the fields of that name.
+    """
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title,
@@ -35,14 +54,31 @@ def describe(app: FastAPI, *, with_keys: bool) -> Json:
             summary=app.summary,
             description=app.description,
             routes=app.routes,
+            tags=TAGS,
+            license_info={"name": "MIT", "identifier": "MIT"},
         )
-        document["components"]["securitySchemes"] = {
+        components = document["components"]
+        components["schemas"]["DownloadRequest"] = DownloadRequest.model_json_schema()
+        components["headers"] = HEADERS
+        components["securitySchemes"] = {
             "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-            "Bearer": {"type": "http", "scheme": "bearer"},
+            "Bearer": {"type": "http", "scheme": "bearer", "description": "The same key, as a bearer token."},
         }
-        document["security"] = [{"ApiKey": []}, {"Bearer": []}, *([] if with_keys else [{}])]
+        document["security"] = [*A_KEY, *([] if with_keys else [NO_KEY])]
         for path, method, operation in operations(document):
-            _complete(operation, path, method)
+            _complete(operation, path, method, components["schemas"])
+            if path in OPEN or (open_debug and path.startswith("/debug/")):
+                operation["security"] = []
+            elif path in SIGNED:
+                operation["security"] = [*A_KEY, NO_KEY]
+            elif path.startswith("/debug/"):
+                operation["security"] = A_KEY
+        of_answers = _codes(RequestError) | _codes(StorageUnavailable) | EDGE_CODES
+        of_work = _codes(BudgetReached) | _codes(ProviderError) | _codes(StorageUnavailable) | {"internal_error"}
+        components["schemas"]["ProblemDocument"]["properties"]["code"]["examples"] = sorted(of_answers)
+        components["schemas"]["Problem"]["properties"]["code"]["examples"] = sorted(of_work)
+        _limit(components["schemas"], most)
+        _require(components["schemas"])
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -54,31 +90,84 @@ def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
             yield path, method, operation
 
 
-def _complete(operation: Json, path: str, method: str) -> None:
+def _complete(operation: Json, path: str, method: str, schemas: Json) -> None:
     operation["summary"] = re.split(r"[.;] ", operation["description"])[0].rstrip(".")
     for parameter in operation.get("parameters", ()):
         if parameter["name"] in PARAMETERS:
             parameter["example"] = PARAMETERS[parameter["name"]]
+        parameter["schema"] = _without_null(parameter["schema"])
     for content in operation.get("requestBody", {}).get("content", {}).values():
         content["examples"] = BODIES.get(f"{method} {path}") or BODIES[path]
     for status, response in operation["responses"].items():
         if PROBLEM in response.get("content", {}):
             response["content"] = {PROBLEM: response["content"][PROBLEM]}  # FastAPI adds the type of a success
         for media_type, content in response.get("content", {}).items():
-            example = _problem(int(status), response) if media_type == PROBLEM else ANSWERS.get((method, path))
+            example = _problem(int(status), response, path) if media_type == PROBLEM else ANSWERS.get((method, path))
             if example is not None:
                 content["example"] = example
+            if media_type.startswith(("image/", "application/zip")):
+                content["schema"] = {"type": "string", "format": "binary"}
+            elif media_type.startswith("text/"):
+                content["schema"] = {"type": "string"}
+        if status in ("200", "202", "204"):
+            response["description"] = _what_it_is(response, path, schemas)
+            if operation["operationId"] in LINKS:
+                response["links"] = LINKS[operation["operationId"]]
+        response["headers"] = _headers(operation["operationId"], status)
 
 
-def _problem(status: int, response: Json) -> Json:
-    code, detail = PROBLEMS[status]
+def _without_null(schema: Json) -> Json:
+    """The schema of a parameter that may be left out: it is never sent as null."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    return {name: value for name, value in schema.items() if name != "anyOf"} | kinds[0] if len(kinds) == 1 else schema
+
+
+def _what_it_is(response: Json, path: str, schemas: Json) -> str:
+    """What a success is, in words: those of its model, where it has one."""
+    reference = response.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
+    described = schemas[reference.rpartition("/")[2]]["description"] if reference else SUCCESSES[path]
+    return str(described).partition("\n")[0]
+
+
+def _headers(operation: str, status: str) -> Json:
+    """The headers of an answer that a client can do something with."""
+    names = ["X-Request-ID", *OF_STATUS.get(status, ())]
+    if status in ("200", "206", "304"):
+        names += OF_OPERATION.get(operation, ())
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _codes(kind: type[StoryError]) -> set[str]:
+    """The code of every error of ours."""
+    return {kind.code, *(code for below in kind.__subclasses__() for code in _codes(below))}
+
+
+def _require(schemas: Json) -> None:
+    """An answer has every field, also one with a default: only `errors` is left out where there are none."""
+    for schema in schemas.values():
+        if schema.get("additionalProperties") is not False:
+            schema["required"] = [name for name in schema["properties"] if name != "errors"]
+
+
+def _limit(schemas: Json, most: Mapping[str, int]) -> None:
+    """What this installation takes at most, in the bodies of requests."""
+    for schema in schemas.values():
+        fields = schema.get("properties", {}) if schema.get("additionalProperties") is False else {}
+        for name in fields.keys() & most.keys():
+            for kind in fields[name].get("anyOf", [fields[name]]):
+                if kind["type"] != "null":
+                    kind["maxLength" if kind["type"] == "string" else "maximum"] = most[name]
+
+
+def _problem(status: int, response: Json, path: str) -> Json:
+    code, detail = PROBLEMS_OF.get((path, status)) or PROBLEMS[status]
     return {
         "type": "about:blank",
         "title": response["description"],
         "status": status,
         "detail": detail,
         "code": code,
-        "retryable": status in (402, 408, 409, 429, 503),
+        "retryable": status in (402, 408, 429, 503) or code in ("conflict", "not_ready"),
         "request_id": "8f14e45fceea467f9ad9f2d1b0f0c4d1",
     }
 
@@ -87,6 +176,213 @@ def _example(summary: str, value: Json, *, status: int | None = None) -> Json:
     """One example body; `status` is there when it shows a refusal."""
     return {"summary": summary, "value": value} | ({"x-status": status} if status else {})
 
+
+TAGS: list[Json] = [
+    {"name": "stories", "description": "From a story to pictures: begin, watch, steer, edit."},
+    {"name": "results", "description": "Approve, take away, look at approved work."},
+    {"name": "service", "description": "The service itself: models, health, figures."},
+]
+
+OPERATION_IDS = {  # where the name of the function says too little
+    "status": "get_status",
+    "generate": "generate_story",
+    "analyze": "analyze_story",
+    "upload": "upload_document",
+    "events": "stream_events",
+    "continue_": "continue_session",
+    "cancel": "cancel_session",
+    "regenerate": "regenerate_scene",
+    "delete": "delete_session",
+    "approve": "approve_scenes",
+    "download": "download_project",
+    "image": "get_image",
+    "projects": "list_projects",
+    "project": "get_project",
+    "models": "list_models",
+    "health": "get_health",
+    "live": "check_live",
+    "ready": "check_ready",
+    "metrics": "get_metrics",
+}
+
+A_KEY: list[Json] = [{"ApiKey": []}, {"Bearer": []}]
+NO_KEY: Json = {}
+OPEN = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
+SIGNED = frozenset({"/images/{session_id}/{file}"})  # the signature in the address does for a key
+
+EDGE_CODES = {  # of refusals before the service itself is asked
+    "bad_request",
+    "body_timeout",
+    "body_too_large",
+    "cors_refused",
+    "internal_error",
+    "invalid_json",
+    "method_not_allowed",
+    "not_found",
+    "unsupported_media_type",
+}
+
+SUCCESSES = {  # what an answer without a model is
+    "/events/{session_id}": "Events. The data of each `scene` is a SceneView; of `progress` and `done`, a Progress "
+    "with `session_id`, `status`, `scene_ids` in order, `cost_usd` and `error`. The stream ends after `done`.",
+    "/sessions/{session_id}": "The session and its files are gone.",
+    "/download": "The file. In a ZIP: `story.txt`, `scenes.json`, `project_info.json` and the pictures in order.",
+    "/images/{session_id}/{file}": "The picture.",
+    "/health/live": "The process answers.",
+    "/health/ready": "The process may be sent work.",
+    "/metrics": "The counters, in the text format of Prometheus.",
+}
+
+
+def _header(description: str, *, always: bool, **schema: Any) -> Json:
+    return {"description": description, "required": always, "schema": {"type": "string"} | schema}
+
+
+HEADERS: Json = {
+    "X-Request-ID": _header(
+        "The id of this request in the service's log: the one you sent (8 to 64 letters, digits, `.`, `_`, `-`), or a "
+        "new one.",
+        always=True,
+        pattern="^[A-Za-z0-9._-]{8,64}$",
+    ),
+    "ETag": _header("The version of what is shown, for If-None-Match and If-Match.", always=True),
+    "Location": _header("Where to watch the session.", always=True, format="uri-reference"),
+    "Retry-After": _header("Seconds to wait before the same request.", always=True, type="integer", minimum=1),
+    "WWW-Authenticate": _header("How a key may be sent.", always=True),
+    "Content-Disposition": _header("The name of the file.", always=True),
+}
+OF_STATUS = {"202": ("Location",), "401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Retry-After",)}
+OF_OPERATION = {  # of a success, and of 304
+    "download_project": ("Content-Disposition",),
+    **dict.fromkeys(("get_status", "get_scene", "edit_scene", "edit_bible", "get_image"), ("ETag",)),
+    **dict.fromkeys(("split_scene", "merge_scene", "move_scene"), ("ETag",)),
+}
+
+# --- Links: what an answer gives to the next call --------------------------------------------------------------
+
+ID, FIRST_ANCHOR = "$response.body#/session_id", "$response.body#/anchors/0/name"
+THIS_ID, THIS_NUMBER, THIS_NAME = "$request.path.session_id", "$request.path.number", "$request.path.name"
+
+
+def _link(operation: str, description: str, *, body: Json | None = None, **parameters: Any) -> Json:
+    """A link to an operation; parameters by their names, with `_` for `-`."""
+    named = {name.replace("_", "-") if name[0].isupper() else name: value for name, value in parameters.items()}
+    link: Json = {"operationId": operation, "description": description}
+    return link | ({"parameters": named} if named else {}) | ({"requestBody": body} if body else {})
+
+
+WATCH: Json = {
+    "status": _link("get_status", "Where the session stands.", session_id=ID),
+    "events": _link("stream_events", "The session as it goes on.", session_id=ID),
+}
+STOP: Json = {"cancel": _link("cancel_session", "Stop; what is done is kept.", body={"session_id": ID})}
+GO_ON: Json = {"continue": _link("continue_session", "Do what is missing, failed or stale.", body={"session_id": ID})}
+TAKE: Json = {
+    "approve": _link("approve_scenes", "Approve the first scene.", body={"session_id": ID, "approved_scenes": [0]}),
+    "download": _link("download_project", "Take it away, once nothing is being drawn.", body={"session_id": ID}),
+}
+STEER: Json = {
+    "scene": _link("get_scene", "The first scene in full.", session_id=ID, number=0),
+    "edit": _link("edit_scene", "Edit the first scene.", session_id=ID, number=0),
+    "regenerate": _link("regenerate_scene", "Another picture.", body={"session_id": ID, "scene_number": 0}),
+    "split": _link("split_scene", "Cut the first scene in two.", session_id=ID, number=0),
+    "merge": _link("merge_scene", "Join the first scene with the second.", session_id=ID, number=0),
+    "move": _link("move_scene", "Show the first scene elsewhere.", session_id=ID, number=0),
+    "bible": _link("edit_bible", "Edit people, places and style.", session_id=ID),
+    "delete": _link("delete_session", "Remove it and its files.", session_id=ID),
+}
+ANCHORS: Json = {
+    "anchor": _link("get_anchor", "The first reference picture.", session_id=ID, name=FIRST_ANCHOR),
+    "approveAnchor": _link("edit_anchor", "Approve it.", session_id=ID, name=FIRST_ANCHOR, body={"approved": True}),
+    "redrawAnchor": _link("redraw_anchor", "Draw it again.", session_id=ID, name=FIRST_ANCHOR),
+    "replaceAnchor": _link("replace_anchor", "Put one of your own.", session_id=ID, name=FIRST_ANCHOR),
+}
+SAME_SCENE: Json = {
+    "edit": _link(
+        "edit_scene",
+        "Edit it, if nobody has since.",
+        session_id=ID,
+        number="$response.body#/scene_number",
+        If_Match="$response.header.ETag",
+    ),
+    "regenerate": _link(
+        "regenerate_scene",
+        "Another picture of it.",
+        body={"session_id": ID, "scene_number": "$response.body#/scene_number"},
+    ),
+}
+EDITED: Json = {
+    "status": WATCH["status"],
+    **GO_ON,
+    "merge": _link(
+        "merge_scene",
+        "Join the first two scenes, if nothing has changed since.",
+        session_id=ID,
+        number=0,
+        If_Match="$response.header.ETag",
+    ),
+}
+SAME_ANCHOR: Json = {
+    "anchor": _link("get_anchor", "The reference picture.", session_id=THIS_ID, name=THIS_NAME),
+    "redraw": _link("redraw_anchor", "Draw it again.", session_id=THIS_ID, name=THIS_NAME),
+    "replace": _link("replace_anchor", "Put one of your own.", session_id=THIS_ID, name=THIS_NAME),
+    "status": _link("get_status", "The session: which scenes are stale now.", session_id=THIS_ID),
+}
+
+LINKS: dict[str, Json] = {  # by the operation that answered
+    "upload_document": {
+        "generate": _link(
+            "generate_story",
+            "Draw the story.",
+            body={"story_text": "$response.body#/story_text", "title": "$response.body#/title"},
+        ),
+        "analyze": _link("analyze_story", "What it would cost.", body={"story_text": "$response.body#/story_text"}),
+    },
+    "analyze_story": {
+        "generate": _link(
+            "generate_story",
+            "Draw it as it was analysed.",
+            body={"story_text": "$request.body#/story_text", "num_scenes": "$response.body#/num_scenes"},
+        )
+    },
+    "generate_story": WATCH | STOP | GO_ON | TAKE | STEER,
+    "continue_session": WATCH | STOP,
+    "cancel_session": WATCH | GO_ON,
+    "regenerate_scene": WATCH | STOP,
+    "redraw_anchor": WATCH
+    | STOP
+    | {"anchor": _link("get_anchor", "The reference picture.", session_id=THIS_ID, name=THIS_NAME)},
+    "get_status": {
+        "next": _link("get_status", "The next change.", session_id=ID, wait=20, If_None_Match="$response.header.ETag"),
+        **TAKE,
+        **STEER,
+        **ANCHORS,
+    },
+    "get_scene": SAME_SCENE,
+    "edit_scene": SAME_SCENE | GO_ON,
+    "split_scene": EDITED,
+    "merge_scene": EDITED,
+    "move_scene": EDITED,
+    "edit_bible": EDITED,
+    "get_anchor": SAME_ANCHOR,
+    "edit_anchor": SAME_ANCHOR,
+    "replace_anchor": SAME_ANCHOR,
+    "approve_scenes": {
+        "project": _link("get_project", "The project.", project_id="$response.body#/project_id"),
+        "download": _link("download_project", "The file.", body={"session_id": "$response.body#/project_id"}),
+    },
+    "list_projects": {
+        "first": _link("get_project", "The newest.", project_id="$response.body#/projects/0/project_id"),
+        "next": _link("list_projects", "The next page, unless `next` is null.", after="$response.body#/next"),
+    },
+    "get_project": {
+        "download": _link("download_project", "The file.", body={"session_id": "$response.body#/project_id"}),
+        "status": _link("get_status", "The whole session.", session_id="$response.body#/project_id"),
+    },
+    "delete_session": {"projects": _link("list_projects", "What is left.")},
+}
+
+# --- Examples --------------------------------------------------------------------------------------------------
 
 PARAMETERS: Json = {
     "session_id": SESSION,
@@ -101,6 +397,7 @@ PARAMETERS: Json = {
     "Idempotency-Key": "3c6d1b52-paper-boat",
     "If-None-Match": '"7"',
     "If-Match": '"7"',
+    "Range": "bytes=0-1023",
     "Last-Event-ID": "7",
 }
 
@@ -366,6 +663,14 @@ STATUS: Json = {
     "updated_at": LATER,
 }
 
+PROGRESS_EVENT: Json = STATUS["progress"] | {
+    "session_id": SESSION,
+    "status": "completed",
+    "scene_ids": [SCENE_ID],
+    "cost_usd": 0.0,
+    "error": None,
+}
+
 ANSWERS: dict[tuple[str, str], Any] = {
     ("post", "/generate"): ACCEPTED,
     ("post", "/continue"): ACCEPTED | {"message": "The story is being drawn."},
@@ -395,7 +700,14 @@ ANSWERS: dict[tuple[str, str], Any] = {
         )
     },
     ("get", "/status/{session_id}"): STATUS,
-    ("get", "/events/{session_id}"): 'event: progress\nid: 7\ndata: {"current_step": 4, "total_steps": 8}\n\n',
+    ("get", "/events/{session_id}"): "".join(
+        f"{tag}event: {name}\ndata: {json.dumps(data)}\n\n"
+        for tag, name, data in (
+            ("", "scene", SCENE),
+            ("", "progress", PROGRESS_EVENT),
+            ("id: 7\n", "done", PROGRESS_EVENT),
+        )
+    ),
     ("get", "/sessions/{session_id}/scenes/{number}"): SCENE_DETAIL,
     ("patch", "/sessions/{session_id}/scenes/{number}"): SCENE_DETAIL,
     ("get", "/sessions/{session_id}/anchors/{name}"): ANCHOR,
@@ -455,6 +767,30 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("get", "/debug/config"): {"settings": {"ENVIRONMENT": "development", "OPENROUTER_API_KEY": "missing"}},
 }
 
+PROBLEMS_OF: dict[tuple[str, int], tuple[str, str]] = {
+    **dict.fromkeys(
+        [("/sessions/{session_id}/scenes/{number}" + more, 404) for more in ("", "/split", "/merge", "/move")]
+        + [("/regenerate", 404), ("/approve", 404)],
+        ("scene_not_found", "The session has no such scene."),
+    ),
+    **dict.fromkeys(
+        [("/sessions/{session_id}/anchors/{name}" + more, 404) for more in ("", "/redraw")],
+        ("anchor_not_found", "The session has no reference picture of that name."),
+    ),
+    ("/images/{session_id}/{file}", 404): ("image_not_found", "There is no such picture."),
+    ("/projects/{project_id}", 404): ("project_not_found", "There is no such project."),
+    ("/debug/sessions", 404): ("not_found", "There is nothing at this address."),
+    ("/debug/config", 404): ("not_found", "There is nothing at this address."),
+    ("/approve", 409): ("not_ready", "Scene 0 has no picture yet."),
+    ("/download", 409): ("not_ready", "The pictures are still being drawn."),
+    ("/sessions/{session_id}/anchors/{name}", 409): ("not_ready", "The reference picture is not there yet."),
+    ("/generate", 429): ("service_full", "The service is at its limit of unfinished sessions; try again soon."),
+    ("/upload", 422): ("empty_document", "There is no text in the document, or too little for a story."),
+    ("/upload", 415): (
+        "unsupported_document",
+        "The file is a PNG picture. Send a txt, md, fountain, fdx, docx, pdf or epub file.",
+    ),
+}
 PROBLEMS: dict[int, tuple[str, str]] = {
     400: ("bad_request", "The request cannot be read."),
     401: ("unauthorized", "An API key is needed: send it as X-API-Key or as a bearer token."),

@@ -99,6 +99,7 @@ async def test_storage_that_takes_no_writes_is_503(settings: Any, painter: FlatP
     [
         ("DELETE", "/generate", "POST"),
         ("POST", "/status/x", "GET, HEAD"),
+        ("POST", "/events/x", "GET"),
         ("PUT", "/sessions/x/scenes/0", "GET, HEAD, PATCH"),
         ("GET", "/sessions/x", "DELETE"),
         ("POST", "/index.html", "GET, HEAD"),
@@ -326,6 +327,19 @@ async def test_projects_come_newest_first_a_page_at_a_time(client: httpx.AsyncCl
     assert (await client.get(f"/projects/{ids[0]}")).json()["scenes"][0]["approved"]
 
 
+async def test_a_refusal_names_every_field_of_ours(client: httpx.AsyncClient) -> None:
+    scene = f"/sessions/{await draw(client)}/scenes/0"
+
+    answers = [
+        await client.post(f"{scene}/move", json={"to": "last"}),
+        await client.post(f"{scene}/split", json={"at": "half"}),
+        await client.patch(scene.replace("scenes/0", "bible"), json={"characters": [{"name": 5, "mine": 1}]}),
+    ]
+
+    where = [error["loc"] for answer in answers for error in answer.json()["errors"]]
+    assert where == ["body.to", "body.at", "body.characters.0.name", "body.characters.0.?"]
+
+
 # --- Pictures
 
 
@@ -343,6 +357,33 @@ async def test_a_picture_is_kept_for_ever_by_whoever_has_its_address(client: htt
     assert (part.status_code, part.content) == (206, b"\xff\xd8")
     forged = url[:-1] + ("0" if url[-1] != "0" else "1")
     assert (await client.get(forged)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "length"),
+    [
+        ("bytes=0-1", 206, 2),
+        ("bytes=-2", 206, 2),
+        ("bytes=9999999-", 200, None),
+        ("bytes=-9999999", 200, None),
+        ("bytes=5-1", 200, None),
+        ("bytes=0-1,3-4", 200, None),
+        ("bytes=x", 200, None),
+        ("lines=0-1", 200, None),
+        ("\u0663", 200, None),
+    ],
+)
+async def test_a_part_of_a_picture_that_cannot_be_given_is_the_whole(
+    client: httpx.AsyncClient, asked: str, status: int, length: int | None
+) -> None:
+    state = await finished(client, await draw(client, num_scenes=1))
+    url = state["scenes"][0]["image_url"]
+    whole = await client.get(url)
+
+    part = await client.get(url, headers={b"Range": asked.encode()})
+
+    assert (part.status_code, part.headers["content-type"]) == (status, "image/jpeg")
+    assert len(part.content) == (len(whole.content) if length is None else length)
 
 
 # --- HEAD and the page

@@ -14,7 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 import models
-from adapters.openapi import SCENE_ID, SESSION, operations
+from adapters.openapi import FIRST_ANCHOR, PROBLEMS, PROBLEMS_OF, SCENE_ID, SESSION, operations
 from main import create_app
 from tests.conftest import FLAT, STORY, FlatPainter, Json, client_of, draw, plain_settings
 
@@ -73,10 +73,132 @@ def test_every_body_has_examples_and_a_refusal_among_them(path: str, method: str
         assert {str(status) for status in refusals} <= set(operation["responses"])
 
 
-def test_operations_have_ids_of_their_own() -> None:
+def test_operations_have_ids_of_their_own_that_are_good_names_in_a_client() -> None:
     ids = [operation["operationId"] for _, _, operation in operations(DOCUMENT)]
 
     assert len(ids) == len(set(ids))
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)+", name) for name in ids)
+
+
+def test_every_reference_leads_somewhere() -> None:
+    for reference in set(re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(DOCUMENT))):
+        place: Any = DOCUMENT
+        for step in reference.split("/"):
+            place = place[step]
+        assert place
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), list(named_operations()))
+def test_every_error_is_a_problem_document_and_every_answer_names_its_headers(
+    path: str, method: str, operation: Json
+) -> None:
+    for status, answer in operation["responses"].items():
+        assert "X-Request-ID" in answer["headers"]
+        assert ("Retry-After" in answer["headers"]) >= (status in ("429", "503"))
+        assert ("Location" in answer["headers"]) == (status == "202")
+        if int(status) >= 400:
+            assert answer["content"][ERRORS]["schema"] == {"$ref": "#/components/schemas/ProblemDocument"}
+    members = set(DOCUMENT["components"]["schemas"]["ProblemDocument"]["required"])
+    assert members >= {"title", "status", "detail", "code", "retryable", "request_id"}
+
+
+def test_every_code_of_an_error_is_named_and_told_on_the_page() -> None:
+    named = DOCUMENT["components"]["schemas"]["ProblemDocument"]["properties"]["code"]["examples"]
+    page = (Path(__file__).resolve().parent.parent / "docs" / "api.md").read_text("utf-8")
+    rows = re.findall(r"^\| [45]\d\d \| ([^|]+) \|", page, re.MULTILINE)
+
+    assert {code for code, _ in PROBLEMS.values()} | {code for code, _ in PROBLEMS_OF.values()} <= set(named)
+    assert set(re.findall(r"`(\w+)`", "".join(rows))) | {"unreadable_document"} == set(named)
+
+
+def test_the_limits_are_those_of_this_installation(tmp_path: Path) -> None:
+    limited = create_app(plain_settings(tmp_path, max_story_chars=500, max_scenes=3, max_prompt_chars=200)).openapi()
+    schemas = limited["components"]["schemas"]
+
+    assert schemas["GenerateRequest"]["properties"]["story_text"]["maxLength"] == 500
+    assert schemas["AnalyzeRequest"]["properties"]["num_scenes"]["anyOf"][0]["maximum"] == 3
+    assert schemas["SceneEdit"]["properties"]["image_prompt"]["anyOf"][0]["maxLength"] == 200
+    assert "maxLength" not in schemas["UploadView"]["properties"]["story_text"]
+
+
+def test_no_parameter_is_ever_null() -> None:
+    parameters = [p for _, _, operation in operations(DOCUMENT) for p in operation.get("parameters", ())]
+
+    assert parameters
+    assert all("anyOf" not in parameter["schema"] and parameter["description"] for parameter in parameters)
+
+
+# --- Links -----------------------------------------------------------------------------------------------------
+
+BY_ID: dict[str, tuple[str, str, Json]] = {
+    o["operationId"]: (path, method, o) for path, method, o in operations(DOCUMENT)
+}
+
+
+def named_links() -> Iterator[Any]:
+    for path, method, operation in operations(DOCUMENT):
+        for answer in operation["responses"].values():
+            for name, link in answer.get("links", {}).items():
+                yield pytest.param(operation, answer, link, id=f"{method} {path} {name}")
+
+
+def found(expression: Any, operation: Json, answer: Json) -> Any:
+    """What a runtime expression finds in the example of that answer or its request; raises when there is nothing."""
+    if not str(expression).startswith("$"):
+        return expression
+    source, _, where = expression.partition("#/")
+    if source == "$response.body":
+        place = answer["content"]["application/json"]["example"]
+    elif source == "$request.body":
+        place = next(iter(operation["requestBody"]["content"]["application/json"]["examples"].values()))["value"]
+    elif source.startswith("$response.header."):
+        return answer["headers"][source.removeprefix("$response.header.")]
+    else:
+        _, kind, name = source.split(".")
+        return next(p["example"] for p in operation["parameters"] if (p["in"], p["name"]) == (kind, name))
+    for step in where.split("/"):
+        place = place[int(step) if step.isdecimal() else step]
+    return place
+
+
+@pytest.mark.parametrize(("operation", "answer", "link"), list(named_links()))
+def test_a_link_leads_to_an_operation_with_what_that_needs(operation: Json, answer: Json, link: Json) -> None:
+    path, _, target = BY_ID[link["operationId"]]
+    parameters = {parameter["name"]: parameter for parameter in target.get("parameters", ())}
+
+    assert link["description"]
+    assert link.get("parameters", {}).keys() >= set(re.findall(r"{(\w+)}", path))
+    for name, expression in link.get("parameters", {}).items():
+        assert name in parameters
+        if (expression, link["operationId"]) not in MAY_BE_MISSING:
+            assert found(expression, operation, answer) is not None
+    if body := link.get("requestBody"):
+        schema = target["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        model: type[BaseModel] = getattr(models, schema.rpartition("/")[2])
+        model.model_validate({name: found(value, operation, answer) for name, value in body.items()})
+
+
+MAY_BE_MISSING = {  # there are no portraits without references, and no next page after the last
+    (FIRST_ANCHOR, "get_anchor"),
+    (FIRST_ANCHOR, "edit_anchor"),
+    (FIRST_ANCHOR, "redraw_anchor"),
+    (FIRST_ANCHOR, "replace_anchor"),
+    ("$response.body#/next", "list_projects"),
+}
+
+
+def test_a_new_session_links_to_everything_that_can_be_done_with_it() -> None:
+    begun = BY_ID["generate_story"][2]["responses"]["202"]["links"]
+    watched = BY_ID["get_status"][2]["responses"]["200"]["links"]
+    about_a_session = {
+        name
+        for name, (path, _, operation) in BY_ID.items()
+        if "{session_id}" in path or "SessionId" in str(operation.get("requestBody"))
+    }
+
+    reached = {link["operationId"] for link in (begun | watched).values()}
+    assert about_a_session - reached == {"get_image"}  # its address is in `image_url`, whole
+    assert reached >= {"approve_scenes", "download_project", "cancel_session", "continue_session", "regenerate_scene"}
 
 
 def test_the_stock_validation_error_is_nowhere() -> None:
