@@ -133,7 +133,7 @@ class FaultList:
 
     def watched_words(self) -> tuple[str, ...]:
         """The words a content policy is watching for now."""
-        policies = ("error", "unsafe", "content_policy", "task_error")
+        policies = ("error", "unsafe", "content_policy", "task_error", "error_object")
         return tuple(fault.match for fault in self._faults if fault.match and fault.kind in policies)
 
 
@@ -159,7 +159,7 @@ async def spoil(reply: Reply, fault: Fault, error: Reply) -> Reply:
         case "wrong_type":
             return dataclasses.replace(reply, content_type="text/plain; charset=utf-16")
         case "gzip":
-            body = fake_pictures.gzip_bomb(int(fault.value or 300_000_000), reply.body)
+            body = fake_pictures.gzip_bomb(int(fault.value or 20_000_000), reply.body)
             return dataclasses.replace(reply, body=body, headers={**reply.headers, "Content-Encoding": "gzip"})
         case "huge" | "endless":
             return dataclasses.replace(reply, body=b'{"data": "', more=_flood(fault))

@@ -868,15 +868,17 @@ class PictureHall:
             fault = self.world.fault("fetch", self.pictures[image_id].prompt)
             self.world.told_to_wait("fetch", image_id, fault)
             reply = Reply(body=self.content(image_id), content_type=self.content_type(image_id))
-            return reply if fault is None else await self._faulty(reply, fault, image_id)
+            return reply if fault is None else await self._faulty(request, reply, fault, image_id)
 
     def _check_no_key(self, request: Request) -> None:
         sent = " ".join([request.path, *request.query.values(), *request.headers.values()])
         if "authorization" in request.headers or TEXT_KEY in sent or IMAGE_KEY in sent:
             self.world.counts.violation("fetch", "a key was sent to the picture host")
 
-    async def _faulty(self, reply: Reply, fault: Fault, image_id: str) -> Reply:
+    async def _faulty(self, request: Request, reply: Reply, fault: Fault, image_id: str) -> Reply:
         hung = self.pictures[image_id]
+        if fault.kind == "redirect":
+            fault.value = str(fault.value).replace("{self}", request.path)
         side = int(fault.value) if fault.kind in ("bomb", "text_bomb", "data_bomb") else 0
         match fault.kind:
             case "wrong_size":
