@@ -70,8 +70,9 @@ T = TypeVar("T")
 
 APP_TITLE = "Story to Image Generator"
 MAX_TEXT_BYTES = 1_000_000  # of one answer to a text call; ours are a few kB
-MAX_TASK_BYTES = 4_000_000  # of one answer of Runware: JSON about up to POLL_BATCH tasks
-MAX_LIST_BYTES = 20_000_000  # of OpenRouter's list of models, about 1 MB today
+# Parsed, an answer of many small values takes up to 25 times its bytes.
+MAX_TASK_BYTES = 1_000_000  # of one answer of Runware: less than 1 kB about each of up to POLL_BATCH tasks
+MAX_LIST_BYTES = 4_000_000  # of OpenRouter's list of models, about 1 MB today
 MAX_PIXELS = 16_000_000  # 4096 x 4096 nearly; more is a bomb, not a scene
 MAX_SAID_CHARS = 160  # of a provider's own words in our messages
 MAX_RUNWARE_PROMPT = 3000
@@ -104,6 +105,7 @@ class Pace:
 
     retry_first: float = 1.0
     retry_most: float = 30.0
+    outage: float = 10.0  # the last try of a call comes so late, where its deadline allows it
     breaker_open: float = 15.0
     account_pause: float = 60.0  # then one request may try whether the owner has mended key or credit
     throttle_first: float = 0.25
@@ -723,7 +725,7 @@ def _kind_of_status(status: int) -> Kind:
         return "account"
     if status == 429:
         return "rate"
-    if status == 408 or status >= 500:
+    if status == 408 or not 400 <= status < 500:  # a redirect is somebody on the way, and not followed
         return "down"
     return "refused"
 
@@ -828,6 +830,8 @@ class RunwareClient:
         self._origins = frozenset(origin.rstrip("/") for origin in image_origins)
         self._timeout = timeout
         self._attempts = attempts
+        self._fetch_timeout = min(self._pace.fetch_timeout, timeout)
+        self._submit_timeout = min(self._pace.submit_timeout, timeout / 4)
         self._max_image_bytes = max_image_bytes
         self._line = _Line(
             "runware",
@@ -908,7 +912,8 @@ class RunwareClient:
 
     async def _upload(self, media: str, deadline: float, lease: _Lease) -> str:
         await self._line.ready(deadline)
-        return await self._line.finished(self._upload_once(media, deadline), deadline, lease)
+        until = min(deadline, self._line.now() + self._timeout / 2)  # one that hangs leaves time for another
+        return await self._line.finished(self._upload_once(media, until), until, lease)
 
     async def _upload_once(self, media: str, deadline: float) -> str:
         started, task_id = self._line.now(), str(uuid4())
@@ -970,7 +975,7 @@ class RunwareClient:
             log.warning("picture address refused", extra={"provider": "runware"})
             raise BadImage("Runware delivered the picture at an address that is not allowed.")
         lease = await self._image_line.slot()
-        deadline = self._line.now() + self._pace.fetch_timeout
+        deadline = self._line.now() + self._fetch_timeout
         try:
             return await self._image_line.with_retries(
                 lambda: self._fetch_once(url, request, deadline, lease), attempts=self._attempts, deadline=deadline
@@ -1012,7 +1017,7 @@ class RunwareClient:
         errand.patience = self._pace.lost_patience
         errand.sent_at = self._line.now()
         try:
-            until = min(errand.deadline, self._line.now() + self._pace.submit_timeout)
+            until = min(errand.deadline, self._line.now() + self._submit_timeout)
             result = await self._line.finished(self._submit(task_id, errand.request, until), until, lease)
         except _Failure as failure:
             if failure.label == "unavailable":
@@ -1107,7 +1112,9 @@ class RunwareClient:
     # How a picture is brought
 
     async def _fetch_once(self, url: str, request: ImageRequest, deadline: float, lease: _Lease) -> Picture:
-        content = await self._image_line.finished(self._download(url, deadline), deadline, lease)
+        # One that hangs or drips leaves time for another.
+        until = min(deadline, self._image_line.now() + self._fetch_timeout / 2)
+        content = await self._image_line.finished(self._download(url, until), until, lease)
         try:
             return await self._checked(content, request)
         except BadImage as error:
@@ -1210,7 +1217,7 @@ def _results(payload: object, alone: str | None = None) -> dict[str, _TaskResult
         if isinstance(item, dict) and isinstance(item.get("taskUUID"), str):
             found = _result_of(item)
             known = results.get(item["taskUUID"])
-            if known is None or (found.state == "made" and known.state != "made"):
+            if known is None or known.state != "made":  # beside an error, what says that it lives is right
                 results[item["taskUUID"]] = found
     return results
 
@@ -1221,6 +1228,8 @@ def _result_of(item: dict[str, Any]) -> _TaskResult:
     if status in ("error", "failed"):
         return _TaskResult("failed", error=_mapping(item.get("error")) or item)
     if isinstance(url, str) and url and status not in ("processing", "pending", "queued", "running"):
+        return _TaskResult("made", item=item)
+    if status == "success" and _money(item.get("cost")):  # paid for, so not to be drawn again unasked
         return _TaskResult("made", item=item)
     if status == "success":
         return _TaskResult("failed", error={**item, "code": "processingFailed", "message": "no picture was delivered"})
@@ -1380,7 +1389,8 @@ class _Poller:
     def _read(self, reply: _Reply) -> tuple[dict[str, _TaskResult], bool]:
         """What was said of each task, and whether a task that is not mentioned is one that is not known."""
         payload = reply.json()
-        found = {task_id: _without_errors_of_asking(result) for task_id, result in _results(payload).items()}
+        said = _results(payload).items()
+        found = {task_id: _without_errors_of_asking(result, reply.status) for task_id, result in said}
         results = {task_id: result for task_id, result in found.items() if result is not None}
         listed = isinstance(payload, dict) and isinstance(payload.get("data"), list)
         error = _nameless_error(payload)
@@ -1400,22 +1410,32 @@ class _Poller:
                 watch.end(_Failure(failure.error, label="account"))
 
 
-def _without_errors_of_asking(result: _TaskResult) -> _TaskResult | None:
+def _without_errors_of_asking(result: _TaskResult, status: int) -> _TaskResult | None:
     """The same, unless it is an error about our asking: then it is no news, or None for "not known"."""
-    if result.state != "failed" or result.error.get("taskType") != "getResponse":
+    if result.state != "failed" or not _is_of_asking(result.error):
         return result
-    code = str(result.error.get("code", ""))
-    if code.lower().endswith("notfound"):
+    code = str(result.error.get("code", "")).lower()
+    kind = _runware_kind(code, 200, "")
+    if code.endswith("notfound") or kind == "account":
         return None
-    asking = code.lower() in _ASKING_CODES or _runware_kind(code, 200, "") == "rate"
-    return _TaskResult("running") if asking else result
+    refused = kind == "refused" and status != 200  # nobody looked at the task
+    return _TaskResult("running") if refused or code in _ASKING_CODES or kind == "rate" else result
+
+
+def _is_of_asking(error: Mapping[str, Any]) -> bool:
+    return error.get("taskType") == "getResponse"
 
 
 def _nameless_error(payload: object) -> dict[str, Any]:
-    """The first error of an answer that names no task."""
+    """The first error of an answer that is about no task: it names none, or it is our key that it does not like."""
     errors = _mapping(payload).get("errors")
     every = [*(errors if isinstance(errors, list) else []), _mapping(payload).get("error")]
-    return next((error for error in every if isinstance(error, dict) and not error.get("taskUUID")), {})
+    return next((error for error in every if isinstance(error, dict) and _is_of_no_task(error)), {})
+
+
+def _is_of_no_task(error: Mapping[str, Any]) -> bool:
+    of_account = _is_of_asking(error) and _runware_kind(str(error.get("code", "")), 200, "") == "account"
+    return not error.get("taskUUID") or of_account
 
 
 @dataclass(slots=True, eq=False)
@@ -2086,7 +2106,7 @@ class _Reply:
     def json(self) -> object:
         """The parsed body, None when it is not JSON."""
         try:
-            return json.loads(self.body.strip(), parse_constant=_no_constant)
+            return json.loads(self.body.strip(), parse_constant=_not_a_number)
         except (ValueError, RecursionError):
             return None
 
@@ -2255,7 +2275,7 @@ class _Line:
             self._pacer.slow_down(failure.error.retry_after)
         elif failure.label == "account":
             self.report_account(failure)
-        elif failure.label in ("unavailable", "unreachable", "timeout", "lost"):
+        elif failure.label in _OUTAGE:
             # Not even reached twice is an outage: wait for its end instead of using up the tries.
             self.breaker.failed(str(failure.error), weight=2 if failure.label == "unreachable" else 1)
         else:
@@ -2284,16 +2304,17 @@ class _Line:
     async def _body(self, response: httpx.Response, deadline: float, max_bytes: int) -> bytes:
         if response.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
             raise self._lost("compressed an answer we asked for plain", "lost")
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in response.aiter_raw():
-            size += len(chunk)
-            if size > max_bytes:
-                raise _Failure(self._unavailable("sent too large an answer"), label="too_large")
-            if self.now() > deadline:
-                raise self._lost("did not answer in time", "timeout")
-            chunks.append(chunk)
-        return b"".join(chunks)
+        body = bytearray()  # one piece: thousands of small ones would leave holes that stay resident
+        try:
+            async for chunk in response.aiter_raw():
+                if len(body) + len(chunk) > max_bytes:
+                    raise _Failure(self._unavailable("sent too large an answer"), label="too_large")
+                if self.now() > deadline:
+                    raise self._lost("did not answer in time", "timeout")
+                body += chunk
+            return bytes(body)
+        finally:
+            body.clear()  # the traceback of an error would keep it for a while
 
     def _authorization(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._key}"} if self._key else {}
@@ -2317,6 +2338,7 @@ _NEVER_LEFT = (
     httpx.UnsupportedProtocol,
     httpx.InvalidURL,
 )
+_OUTAGE = frozenset({"unavailable", "unreachable", "timeout", "lost"})  # labels of a provider that is not there
 _NAMES: Mapping[str, str] = {"openrouter": "OpenRouter", "runware": "Runware"}
 
 
@@ -2335,8 +2357,16 @@ class _Backoff:
         wait = self._seconds(error.error.retry_after)
         if self._failed >= self._attempts or self._line.now() + wait >= self._deadline:
             return False
+        if error.label in _OUTAGE and error.error.retry_after is None:
+            wait = self._last_wait(wait)
         self._line.observe(ProviderRetry(provider=self._line.provider, code=error.label))
         return wait
+
+    def _last_wait(self, wait: float) -> float:
+        """The last try is kept for the end of a short outage, where there is time for that."""
+        longer = self._pace.outage * random.uniform(1.0, 1.2)  # noqa: S311
+        is_last = self._failed >= 2 and self._failed == self._attempts - 1
+        return max(wait, longer) if is_last and self._line.now() + longer < self._deadline else wait
 
     def _seconds(self, retry_after: float | None) -> float:
         if retry_after is not None:
@@ -2509,8 +2539,8 @@ def _encoded(body: object) -> bytes:
     return json.dumps(body, sort_keys=True, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def _no_constant(name: str) -> float:
-    raise ValueError(name)
+def _not_a_number(name: str) -> None:
+    """NaN and Infinity are no JSON, but one of them must not cost what else an answer says."""
 
 
 def _money(value: object) -> float | None:
@@ -2574,7 +2604,7 @@ def _json_object(text: str) -> dict[str, Any] | None:
     text = text.strip().lstrip("\ufeff")
     fenced = re.fullmatch(r"```[A-Za-z]*\s*\n(.*?)\n?\s*```", text, re.DOTALL)
     try:
-        value = json.loads(fenced[1] if fenced else text, parse_constant=_no_constant)
+        value = json.loads(fenced[1] if fenced else text, parse_constant=_not_a_number)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

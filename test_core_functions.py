@@ -1193,6 +1193,7 @@ IMAGE_KEY = "rw-never-show-me"
 QUICK = Pace(
     retry_first=0.001,
     retry_most=0.002,
+    outage=0.003,
     breaker_open=0.02,
     account_pause=30.0,
     throttle_first=0.001,

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server on plain asyncio that can also misbehave on purpose: reset, truncate, drip, hang."""
+"""A small HTTP/1.1 server on plain asyncio that can also misbehave on purpose: reset, truncate, drip, stall, flood."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 MAX_HEAD_BYTES = 64 * 1024
 DRIP_SECONDS = 0.25  # between two bytes of a dripping answer
+STALL_SECONDS = 3600.0
 RESET_NOW = struct.pack("ii", 1, 0)  # SO_LINGER on, zero seconds: close() sends RST
 
 
@@ -34,13 +35,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer and how it leaves: `ending` says what becomes of it after half of its body."""
+    """One answer and how it leaves: `ending` says what becomes of it after half of its body.
+
+    `more` follows the body as fast as the client takes it, without a length that would announce it.
+    """
 
     status: int = 200
     body: bytes = b""
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
-    ending: str = "whole"  # whole · truncated · reset · drip
+    ending: str = "whole"  # whole · truncated · reset · stall · drip · drop (not even a status line)
+    more: Iterable[bytes] = ()
 
 
 Handler = Callable[[Request], Awaitable[Reply]]
@@ -69,7 +74,7 @@ async def _serve_connection(handler: Handler, reader: asyncio.StreamReader, writ
     while (request := await _read_request(reader)) is not None:
         reply = await handler(request)
         await _send(reply, writer)
-        if reply.ending != "whole" or request.headers.get("connection", "").lower() == "close":
+        if reply.ending != "whole" or reply.more or request.headers.get("connection", "").lower() == "close":
             return
 
 
@@ -98,6 +103,8 @@ async def _read_body(reader: asyncio.StreamReader, headers: dict[str, str]) -> b
 
 
 async def _send(reply: Reply, writer: asyncio.StreamWriter) -> None:
+    if reply.ending == "drop":
+        return _reset(writer)
     writer.write(_head(reply))
     half = reply.body[: len(reply.body) // 2]
     if reply.ending == "whole":
@@ -107,11 +114,20 @@ async def _send(reply: Reply, writer: asyncio.StreamWriter) -> None:
     else:
         writer.write(half)
     await writer.drain()
+    for chunk in reply.more:
+        writer.write(chunk)
+        await writer.drain()
+    if reply.ending == "stall":
+        await asyncio.sleep(STALL_SECONDS)
     if reply.ending == "reset":
         await asyncio.sleep(0.01)  # let the half leave first, so that the client sees a reset in mid-answer
-        connection: socket.socket = writer.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_NOW)
-        writer.transport.abort()
+        _reset(writer)
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    connection: socket.socket = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_NOW)
+    writer.transport.abort()
 
 
 async def _drip(body: bytes, writer: asyncio.StreamWriter) -> None:
@@ -128,5 +144,6 @@ def _head(reply: Reply) -> bytes:
         phrase = "Unknown"  # 524 and 529 are the providers' own
     lines = [f"HTTP/1.1 {reply.status} {phrase}", f"Content-Type: {reply.content_type}"]
     lines += [f"{name}: {value}" for name, value in reply.headers.items()]
-    lines += [f"Content-Length: {len(reply.body)}", "", ""]
+    lines += ["Connection: close"] if reply.more else [f"Content-Length: {len(reply.body)}"]
+    lines += ["", ""]
     return "\r\n".join(lines).encode("latin-1")

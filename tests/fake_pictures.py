@@ -1,4 +1,4 @@
-"""Real pictures of any size in pixels and bytes, painted once and then told apart by a few bytes each."""
+"""Real pictures of any size in pixels and bytes, painted once and then told apart by a few bytes each; and bombs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ Colour = tuple[int, int, int]
 MARK_BYTES = 64  # room in which each copy of a picture carries its own id
 _MAX_COMMENT = 65_533
 _PNG_END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
+_BLOCK = 1 << 20
 CONTENT_TYPES = {"JPG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 
 
@@ -90,3 +91,62 @@ def _jpeg_comment(payload: bytes) -> bytes:
 
 def _png_chunk(kind: bytes, payload: bytes) -> bytes:
     return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
+
+
+# --- What nobody asked for -------------------------------------------------------------------------------------
+
+
+def odd_picture(kind: str, width: int, height: int) -> bytes:
+    """A file of that size that is not one picture in a format a browser and a book both take."""
+    match kind:
+        case "HTML":
+            return b"<!doctype html><html><body onload=alert(1)>not here</body></html>"
+        case "SVG":
+            body = '<image href="file:///etc/passwd"/><script>alert(1)</script>'
+            return f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">{body}</svg>'.encode()
+        case "PDF":
+            return b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+    out = io.BytesIO()
+    image = Image.new("RGB", (width, height), (200, 60, 20))
+    name, _, animated = kind.partition(" ")
+    if animated:
+        frames = [Image.new("RGB", (width, height), (20, 60, 200)), Image.new("RGB", (width, height), (9, 9, 9))]
+        image.save(out, name, save_all=True, append_images=frames, duration=100)
+    else:
+        image.save(out, name)
+    return out.getvalue()
+
+
+def flat_png(width: int, height: int, *, text_bytes: int = 0, extra_bytes: int = 0) -> bytes:
+    """A black greyscale PNG of any size in few bytes; its text, or what follows its rows, may inflate to any size."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    parts = [b"\x89PNG\r\n\x1a\n", _png_chunk(b"IHDR", head)]
+    if text_bytes:
+        parts.append(_png_chunk(b"zTXt", b"Comment\0\0" + _zlib_zeros(text_bytes)))
+    parts.append(_png_chunk(b"IDAT", _zlib_zeros(height * (width + 1) + extra_bytes)))
+    return b"".join([*parts, _PNG_END])
+
+
+@functools.lru_cache(maxsize=4)
+def gzip_bomb(spaces: int, end: bytes) -> bytes:
+    """So many spaces and then `end`, as gzip."""
+    checksum = 0
+    block = b" " * _BLOCK
+    for _ in range(spaces // _BLOCK):
+        checksum = zlib.crc32(block, checksum)
+    checksum = zlib.crc32(b" " * (spaces % _BLOCK) + end, checksum)
+    tail = struct.pack("<II", checksum, (spaces + len(end)) % 2**32)
+    return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + _deflated(b" ", spaces, end) + tail
+
+
+def _zlib_zeros(count: int) -> bytes:
+    checksum = (count % 65_521) << 16 | 1  # Adler-32 of zeros, without making them
+    return b"\x78\xda" + _deflated(b"\0", count) + struct.pack(">I", checksum)
+
+
+def _deflated(byte: bytes, count: int, end: bytes = b"") -> bytes:
+    """`count` times that byte and then `end`; a block is compressed once and its bytes repeated."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = packer.compress(byte * _BLOCK) + packer.flush(zlib.Z_FULL_FLUSH)
+    last = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return block * (count // _BLOCK) + last.compress(byte * (count % _BLOCK) + end) + last.flush()

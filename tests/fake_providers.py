@@ -8,7 +8,8 @@
         assert fake.counts()["pictures_paid_twice"] == 0
 
 It counts what it was asked, what it made and what it charged, and lists every request that breaks the contract
-(`docs/` of the providers, as of autumn 2026). `docs/performance.md` describes the control endpoint.
+(`docs/` of the providers, as of autumn 2026). A second address, the canary, is one that nothing may ever be led to.
+`docs/performance.md` describes the control endpoint.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -38,15 +40,17 @@ from typing import Any, Self
 
 from tests import fake_answers, fake_contract, fake_pictures
 from tests.fake_contract import Complaint, Json
-from tests.fake_faults import Fault, FaultList, Where, spoil
+from tests.fake_faults import LISTS, Fault, FaultList, Where, spoil
 from tests.fake_http import Reply, Request, json_reply, start_server
 
 TEXT_KEY = "test-openrouter-key"
 IMAGE_KEY = "test-runware-key"
 MAX_VIOLATIONS_KEPT = 200
 MAX_DRAWN_KEPT = 200
+MAX_EVENTS_KEPT = 1000
 CHARS_PER_TOKEN = 4
 CACHE_SECONDS = 300.0
+RETRY_AFTER_SECONDS = 1  # after too many drawings at once
 REPOSITORY = Path(__file__).parent.parent
 
 
@@ -82,6 +86,11 @@ class Counts:
     paid_pictures: Counter[str] = field(default_factory=Counter)
     task_ids: set[str] = field(default_factory=set)
     conflicts: int = 0
+    canary: int = 0  # connections to the address that must never be called
+    tries: Counter[tuple[str, str]] = field(default_factory=Counter)  # by kind and question, picture or address
+    hurried: int = 0  # that came again well before the time their Retry-After gave them
+    events: list[str] = field(default_factory=list)  # `draw ID`, `poll ID`; a row of polls of one id is one event
+    last_event: dict[str, str] = field(default_factory=dict)
     pictures_made: int = 0
     fetches: Counter[str] = field(default_factory=Counter)
     faults_struck: Counter[str] = field(default_factory=Counter)
@@ -97,6 +106,13 @@ class Counts:
         self.violation_count += 1
         if len(self.violations) < MAX_VIOLATIONS_KEPT:
             self.violations.append({"where": where, "what": what})
+
+    def happened(self, what: str, task_id: str) -> None:
+        """Note what came for a task, in its order."""
+        repeated = what == "poll" and self.last_event.get(task_id) == "poll"
+        self.last_event[task_id] = what
+        if not repeated and len(self.events) < MAX_EVENTS_KEPT:
+            self.events.append(f"{what} {task_id}")
 
     def begin(self, kind: str) -> None:
         self.now[kind] += 1
@@ -124,6 +140,10 @@ class Counts:
             "tokens": dict(self.tokens),
             "task_ids": len(self.task_ids),
             "conflicts": self.conflicts,
+            "canary": self.canary,
+            "most_tries": _most_tries(self.tries),
+            "hurried": self.hurried,
+            "events": list(self.events),
             "pictures_made": self.pictures_made,
             "pictures_paid": sum(self.paid_pictures.values()),
             "pictures_paid_twice": _repeats(self.paid_pictures),
@@ -138,6 +158,14 @@ class Counts:
         }
 
 
+def _most_tries(tries: Counter[tuple[str, str]]) -> dict[str, int]:
+    """How often, by kind, the same thing was asked for at most."""
+    most: dict[str, int] = {}
+    for (kind, _), count in tries.items():
+        most[kind] = max(most.get(kind, 0), count)
+    return most
+
+
 def _repeats(paid: Counter[str]) -> int:
     return sum(count - 1 for count in paid.values())
 
@@ -150,12 +178,35 @@ class World:
     counts: Counts = field(default_factory=Counts)
     faults: FaultList = field(default_factory=FaultList)
     chance: random.Random = field(default_factory=lambda: random.Random(7))
+    places: dict[str, str] = field(default_factory=dict)  # what `{canary}` and the like in an address stand for
+    not_before: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def fault(self, on: Where, text: str = "") -> Fault | None:
         fault = self.faults.take(on, text)
         if fault is not None:
             self.counts.faults_struck[f"{on}:{fault.kind}"] += 1
+            fault.value = self._filled(fault.value)
         return fault
+
+    def _filled(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: self._filled(part) for name, part in value.items()}
+        if isinstance(value, str):
+            for name, place in self.places.items():
+                value = value.replace(f"{{{name}}}", place)
+        return value
+
+    def tried(self, kind: str, what: str) -> None:
+        """Count a try, and whether it comes too early."""
+        self.counts.tries[kind, what] += 1
+        if time.monotonic() < self.not_before.get((kind, what), 0.0):
+            self.counts.hurried += 1
+
+    def told_to_wait(self, kind: str, what: str, fault: Fault | None, seconds: float | None = None) -> None:
+        """Remember a Retry-After; a fifth less is forgiven."""
+        told = fault.retry_after if fault is not None else seconds
+        if isinstance(told, int | float):
+            self.not_before[kind, what] = time.monotonic() + 0.8 * told
 
     def seconds(self, median_ms: float) -> float:
         """A latency around its median, spread as the settings say."""
@@ -206,7 +257,10 @@ class FakeOpenRouter:
             return await self._chat(request, body)
 
     async def _chat(self, request: Request, body: Json) -> Reply:
+        question = hashlib.sha256(request.body).hexdigest()
+        self.world.tried("text", question)
         fault = self.world.fault("text", _words_of(body))
+        self.world.told_to_wait("text", question, fault)
         refusal = _refusal(fault) if fault is not None else None
         if fault is not None and not fault.work_is_done:
             return refusal or _openrouter_error(fault.status, fault.message, headers=fault.headers())
@@ -262,8 +316,11 @@ class FakeOpenRouter:
 
     def _complete(self, model: str, body: Json, fault: Fault | None) -> Json:
         content, finish = self._content(body), "stop"
+        if fault is not None and fault.kind == "long_words":
+            content = json.dumps(_lengthened(json.loads(content), int(fault.value)), ensure_ascii=False)
         limit = body.get("max_completion_tokens") or body.get("max_tokens")
-        if limit is not None and len(content) // CHARS_PER_TOKEN > limit:
+        lengthened = fault is not None and fault.kind == "long_words"
+        if not lengthened and limit is not None and len(content) // CHARS_PER_TOKEN > limit:
             content, finish = content[: limit * CHARS_PER_TOKEN], "length"
         tokens_in = len(_words_of(body)) // CHARS_PER_TOKEN + 1
         tokens_out = len(content) // CHARS_PER_TOKEN + 1
@@ -354,6 +411,17 @@ def _content_text(message: Json) -> str:
     return " ".join(part.get("text", "") for part in content or [])
 
 
+def _lengthened(value: Any, chars: int) -> Any:
+    """The same with every text (but a single word, which may be a name or a choice) repeated to that length."""
+    if isinstance(value, dict):
+        return {name: _lengthened(part, chars) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_lengthened(part, chars) for part in value]
+    if isinstance(value, str) and " " in value:
+        return (value * (chars // len(value) + 1))[:chars]
+    return value
+
+
 def _twist(completion: Json, fault: Fault) -> None:
     """Turn a good completion into one of the 200s that are failures."""
     choice, usage = completion["choices"][0], completion["usage"]
@@ -411,10 +479,14 @@ class Drawing:
 
     @property
     def fingerprint(self) -> str:
-        """What a picture is paid for: the same words, model, size, seed and references are the same picture."""
-        names = ("model", "positivePrompt", "width", "height", "resolution", "seed", "inputs", "outputFormat")
-        wanted = json.dumps([self.task.get(name) for name in names], sort_keys=True)
-        return hashlib.sha256(wanted.encode()).hexdigest()
+        return _fingerprint(self.task)
+
+
+def _fingerprint(task: Json) -> str:
+    """What a picture is paid for: the same words, model, size, seed and references are the same picture."""
+    names = ("model", "positivePrompt", "width", "height", "resolution", "seed", "inputs", "outputFormat")
+    wanted = json.dumps([task.get(name) for name in names], sort_keys=True)
+    return hashlib.sha256(wanted.encode()).hexdigest()
 
 
 class FakeRunware:
@@ -455,8 +527,11 @@ class FakeRunware:
         return _runware_reply([], [_error(Complaint("invalidApiKey", "Invalid API key.", "apiKey", 401), {})])
 
     async def _handle(self, request: Request, tasks: list[Any]) -> Reply:
-        where, prompts = _place(tasks), " ".join(str(t.get("positivePrompt", "")) for t in tasks if isinstance(t, dict))
-        fault = self.world.fault(where, prompts)
+        where = _place(tasks)
+        self._note(where, tasks)
+        fault = self.world.fault(where, " ".join(self._prompt_of(task) for task in tasks if isinstance(task, dict)))
+        if where == "draw":
+            self.world.told_to_wait("draw", _fingerprint(tasks[0]), fault)
         if fault is not None and not fault.work_is_done:
             self.world.counts.calls[f"{where}_refused"] += 1
             return _ordered_refusal(fault, tasks)
@@ -467,11 +542,26 @@ class FakeRunware:
             answered = [await self._one(task, request, fault) for task in tasks]
             found = [item for data, _ in answered for item in data]
             errors = [item for _, failed in answered for item in failed]
+            if fault is not None and fault.kind in LISTS:
+                found, errors = _other_lists(found, errors, fault, tasks)
             status = self.world.settings.poll_error_status if where == "poll" else None
             reply = _runware_reply(found, errors, status)
             if fault is not None and fault.on_the_wire:
                 return await spoil(reply, fault, _ordered_refusal(fault, tasks))
             return reply
+
+    def _note(self, where: Where, tasks: list[Any]) -> None:
+        """Write down what came, before anything goes wrong with it."""
+        for task in tasks:
+            if isinstance(task, dict) and where in ("draw", "poll"):
+                self.world.counts.happened(where, str(task.get("taskUUID")))
+            if isinstance(task, dict) and where == "draw":
+                self.world.tried("draw", _fingerprint(task))
+
+    def _prompt_of(self, task: Json) -> str:
+        """The words of a drawing, also of one that is asked for."""
+        drawing = self.drawings.get(str(task.get("taskUUID")))
+        return str((drawing.task if drawing else task).get("positivePrompt", ""))
 
     async def _one(self, task: Any, request: Request, fault: Fault | None) -> tuple[list[Json], list[Json]]:
         """The data and the errors of one task."""
@@ -515,6 +605,7 @@ class FakeRunware:
                 return [], [_error(Complaint("conflictTaskUUID", "The taskUUID is in use.", "taskUUID"), task)]
         if self._too_fast():
             counts.calls["draw_limited"] += 1
+            self.world.told_to_wait("draw", _fingerprint(task), None, RETRY_AFTER_SECONDS)
             return [], [_error(Complaint("providerRateLimitExceeded", "Slow down.", "", 429), task)]
         drawing = self._begin(task)
         if task.get("deliveryMethod", "sync") != "sync":
@@ -572,7 +663,7 @@ class FakeRunware:
         if fault is not None and fault.kind in {"never", "slow"}:
             await asyncio.sleep(fault.seconds)
         if fault is not None and fault.kind == "error":
-            drawing.error = _error(Complaint(fault.code, fault.message), task)
+            drawing.error = _ordered_error(fault, task)
         else:
             self._deliver(drawing)
         self.world.counts.end("drawing")
@@ -594,7 +685,8 @@ class FakeRunware:
         image_id = str(uuid.uuid4())
         width, height = task.get("width") or 1024, task.get("height") or 1024
         bars = tuple(self._colour(image) for image in fake_contract.references(task))
-        url = self.hall.hang(image_id, width=width, height=height, kind=kind, bars=bars)
+        hung = Hung(width, height, kind, bars, prompt=str(task.get("positivePrompt", "")))
+        url = self.hall.hang(image_id, hung)
         item: Json = {
             "taskType": "imageInference",
             "taskUUID": task["taskUUID"],
@@ -602,12 +694,14 @@ class FakeRunware:
             "seed": (task.get("seed") or self.world.chance.randrange(2**31)) + number,
             "NSFWContent": fault is not None and fault.kind == "unsafe",
         }
-        item |= self._delivery(task, image_id, url if fault is None or fault.kind != "bad_url" else str(fault.value))
+        item |= self._delivery(task, image_id, url if fault is None or fault.kind != "bad_url" else fault.value)
+        if fault is not None and fault.kind == "item":
+            item |= fault.value
         if task.get("includeCost") and cost is not None and not (fault is not None and fault.kind == "no_cost"):
             item["cost"] = fault.value if fault is not None and fault.kind == "bad_cost" else cost
         return item
 
-    def _delivery(self, task: Json, image_id: str, url: str) -> Json:
+    def _delivery(self, task: Json, image_id: str, url: Any) -> Json:
         if task.get("outputType", "URL") == "URL":
             return {"imageURL": url}
         content = base64.b64encode(self.hall.content(image_id)).decode()
@@ -640,7 +734,7 @@ class FakeRunware:
             )
             return [], self._complain("upload", task, [complaint])
         media_id = str(uuid.uuid4())
-        url = self.hall.hang(media_id, width=512, height=512, kind="JPG")
+        url = self.hall.hang(media_id, Hung(512, 512, "JPG"))
         self.uploads |= dict.fromkeys((media_id, url), fake_pictures.bar_colour(_bytes_of(media)))
         return [{"taskType": "mediaStorage", "taskUUID": task["taskUUID"], "mediaUUID": media_id, "mediaURL": url}], []
 
@@ -681,17 +775,40 @@ def _runware_reply(found: list[Json], errors: list[Json], error_status: int | No
     """Both lists, as documented; the status is the first error's when nothing else came of the request."""
     status = 200 if found or not errors else error_status or int(errors[0]["status"])
     shown = [{name: value for name, value in error.items() if name != "status" and value != ""} for error in errors]
-    headers = {"Retry-After": "1"} if status == 429 else {}
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 429 else {}
     return json_reply({"data": found} | ({"errors": shown} if errors else {}), status, headers)
+
+
+def _ordered_error(fault: Fault, task: Json) -> Json:
+    error = _error(Complaint(fault.code, fault.message, "", fault.status), task)
+    return error if fault.parameter is None else error | {"parameter": fault.parameter}
 
 
 def _ordered_refusal(fault: Fault, tasks: list[Any]) -> Reply:
     task = tasks[0] if isinstance(tasks[0], dict) else {}
     code = fault.code if fault.kind != "status" or fault.code != "providerError" else _code_for(fault.status)
-    error = _error(Complaint(code, fault.message, "", fault.status), task)
-    del error["status"], error["parameter"]
-    content = {"error": error} if fault.kind == "error_object" else {"errors": [error]}
+    error = _ordered_error(dataclasses.replace(fault, code=code), task)
+    shown = {name: value for name, value in error.items() if name != "status" and value != ""}
+    content = {"error": shown} if fault.kind == "error_object" else {"errors": [shown]}
     return json_reply(content, fault.status, fault.headers())
+
+
+def _other_lists(
+    found: list[Json], errors: list[Json], fault: Fault, tasks: list[Any]
+) -> tuple[list[Json], list[Json]]:
+    """The two lists of an answer as they must not be: about somebody else, or about nobody."""
+    stranger = {"taskUUID": str(uuid.uuid4()), "taskType": "imageInference"}
+    match fault.kind:
+        case "error_for_other":
+            return found, [*errors, _ordered_error(fault, stranger)]
+        case "error_nameless":
+            return [], [_ordered_error(fault, {})]
+        case "error_and_data":
+            return found, [*errors, *(_ordered_error(fault, task) for task in tasks)]
+        case "no_uuid":
+            return [{name: value for name, value in item.items() if name != "taskUUID"} for item in found], errors
+        case _:
+            return [item | {"taskUUID": stranger["taskUUID"]} for item in found], errors
 
 
 def _code_for(status: int) -> str:
@@ -712,6 +829,7 @@ class Hung:
     height: int
     kind: str
     bars: tuple[fake_pictures.Colour, ...] = ()
+    prompt: str = ""
 
 
 class PictureHall:
@@ -722,12 +840,10 @@ class PictureHall:
         self.origin = ""
         self.pictures: dict[str, Hung] = {}
 
-    def hang(
-        self, image_id: str, *, width: int, height: int, kind: str, bars: tuple[fake_pictures.Colour, ...] = ()
-    ) -> str:
+    def hang(self, image_id: str, picture: Hung) -> str:
         """Keep a picture under its id and return its URL."""
-        self.pictures[image_id] = Hung(width, height, kind, bars)
-        return f"{self.origin}/image/os/a1/ws/2/ii/{image_id}.{kind.lower()}"
+        self.pictures[image_id] = picture
+        return f"{self.origin}/image/os/a1/ws/2/ii/{image_id}.{picture.kind.lower()}"
 
     def owns(self, url: str) -> bool:
         return url.startswith(f"{self.origin}/image/") and _id_of(url) in self.pictures
@@ -750,28 +866,41 @@ class PictureHall:
         if image_id not in self.pictures:
             return json_reply({"error": "not found"}, 404)
         counts.fetches[image_id] += 1
+        self.world.tried("fetch", image_id)
         with counts.under_way("fetch"):
             await self.world.pause(self.world.settings.fetch_ms)
-            fault = self.world.fault("fetch")
+            fault = self.world.fault("fetch", self.pictures[image_id].prompt)
+            self.world.told_to_wait("fetch", image_id, fault)
             reply = Reply(body=self.content(image_id), content_type=self.content_type(image_id))
-            return reply if fault is None else await self._faulty(reply, fault, image_id)
+            return reply if fault is None else await self._faulty(request, reply, fault, image_id)
 
     def _check_no_key(self, request: Request) -> None:
         sent = " ".join([request.path, *request.query.values(), *request.headers.values()])
         if "authorization" in request.headers or TEXT_KEY in sent or IMAGE_KEY in sent:
             self.world.counts.violation("fetch", "a key was sent to the picture host")
 
-    async def _faulty(self, reply: Reply, fault: Fault, image_id: str) -> Reply:
+    async def _faulty(self, request: Request, reply: Reply, fault: Fault, image_id: str) -> Reply:
+        hung = self.pictures[image_id]
+        if fault.kind == "redirect":
+            fault.value = str(fault.value).replace("{self}", request.path)
+        side = int(fault.value) if fault.kind in ("bomb", "text_bomb", "data_bomb") else 0
         match fault.kind:
             case "wrong_size":
-                return dataclasses.replace(reply, body=fake_pictures.picture(64, 64, size_bytes=0, mark=image_id))
+                body = fake_pictures.picture(64, 64, size_bytes=0, mark=image_id)
             case "not_an_image":
-                return dataclasses.replace(reply, body=b"this is not a picture " * 100)
-            case "redirect":
-                target = str(fault.value or f"{self.origin}/counts")
-                return Reply(status=302, headers={"Location": target}, content_type="text/plain")
+                body = b"this is not a picture " * 100
+            case "format":
+                body = fake_pictures.odd_picture(str(fault.value), hung.width, hung.height)
+            case "bomb":
+                body = fake_pictures.flat_png(side, side)
+            case "text_bomb":
+                body = fake_pictures.flat_png(hung.width, hung.height, text_bytes=side)
+            case "data_bomb":
+                body = fake_pictures.flat_png(hung.width, hung.height, extra_bytes=side)
             case _:
-                return await spoil(reply, fault, json_reply({"error": fault.message}, fault.status, fault.headers()))
+                refusal = json_reply({"error": fault.message}, fault.status, fault.headers())
+                return await spoil(reply, fault, refusal)
+        return dataclasses.replace(reply, body=body)
 
 
 def _id_of(path: str) -> str:
@@ -789,6 +918,7 @@ class FakeHouse:
         self.hall = PictureHall(self.world)
         self.openrouter = FakeOpenRouter(self.world)
         self.runware = FakeRunware(self.world, self.hall)
+        self.servers: list[asyncio.Server] = []
         self.routes: dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]] = {
             ("POST", "/openrouter/api/v1/chat/completions"): self.openrouter.chat,
             ("GET", "/openrouter/api/v1/models"): self.openrouter.models,
@@ -797,6 +927,33 @@ class FakeHouse:
             ("POST", "/reset"): self.reset,
             ("GET", "/counts"): self.counts,
         }
+
+    async def open(self, *, host: str = "127.0.0.1", port: int = 0) -> int:
+        """Listen, and beside it the canary; returns the port."""
+        server = await start_server(self.handle, host=host, port=port)
+        canary = await asyncio.start_server(self._sing, host, 0)
+        self.servers = [server, canary]
+        port, canary_port = (each.sockets[0].getsockname()[1] for each in self.servers)
+        with contextlib.suppress(OSError):  # a machine without IPv6 cannot be led there
+            self.servers.append(await asyncio.start_server(self._sing, "::1", canary_port))
+        self.hall.origin = f"http://{host}:{port}"
+        self.world.places = {
+            "origin": self.hall.origin,
+            "port": str(port),
+            "canary": f"http://{host}:{canary_port}",
+            "canary_port": str(canary_port),
+        }
+        return int(port)
+
+    def close(self) -> None:
+        for server in self.servers:
+            server.close()
+
+    async def _sing(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Somebody was led to where nobody should go."""
+        self.world.counts.canary += 1
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
 
     async def handle(self, request: Request) -> Reply:
         if request.method == "GET" and request.path.startswith("/image/"):
@@ -838,9 +995,7 @@ class FakeHouse:
 async def serve(settings: FakeSettings, *, host: str = "127.0.0.1", port: int = 0, with_parent: bool = False) -> None:
     """Serve until SIGTERM or SIGINT (or, `with_parent`, until standard input ends); the first line out is the port."""
     house = FakeHouse(settings)
-    server = await start_server(house.handle, host=host, port=port)
-    port = server.sockets[0].getsockname()[1]
-    house.hall.origin = f"http://{host}:{port}"
+    port = await house.open(host=host, port=port)
     print(json.dumps({"port": port}), flush=True)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -849,7 +1004,18 @@ async def serve(settings: FakeSettings, *, host: str = "127.0.0.1", port: int = 
     if with_parent:
         loop.add_reader(sys.stdin, stop.set)
     await stop.wait()
-    server.close()
+    house.close()
+
+
+def environment(origin: str) -> dict[str, str]:
+    """What makes the service use the providers at that address."""
+    return {
+        "OPENROUTER_API_KEY": TEXT_KEY,
+        "RUNWARE_API_KEY": IMAGE_KEY,
+        "OPENROUTER_BASE_URL": f"{origin}/openrouter/api/v1",
+        "RUNWARE_BASE_URL": f"{origin}/runware/v1",
+        "IMAGE_ORIGINS": origin,
+    }
 
 
 class FakeProviders:
@@ -899,13 +1065,7 @@ class FakeProviders:
 
     def env(self) -> dict[str, str]:
         """What makes the service use these providers."""
-        return {
-            "OPENROUTER_API_KEY": TEXT_KEY,
-            "RUNWARE_API_KEY": IMAGE_KEY,
-            "OPENROUTER_BASE_URL": self.openrouter_url,
-            "RUNWARE_BASE_URL": self.runware_url,
-            "IMAGE_ORIGINS": self.origin,
-        }
+        return environment(self.origin)
 
     def counts(self) -> Json:
         """Everything seen, made and charged since the start or the last `reset`."""

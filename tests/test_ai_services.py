@@ -91,6 +91,7 @@ IMAGE_KEY = "rw-never-show-me"
 QUICK = Pace(
     retry_first=0.001,
     retry_most=0.002,
+    outage=0.003,
     breaker_open=0.03,
     account_pause=0.03,
     throttle_first=0.001,
@@ -959,10 +960,10 @@ async def test_while_the_breaker_is_open_nobody_asks_and_one_tries_first(
 
 async def test_a_waiter_at_an_open_breaker_ends_at_its_own_deadline(events: list[Event], web: respx.MockRouter) -> None:
     route = web.post(CHAT).mock(return_value=error_answer(500))
-    writer = new_writer(events, attempts=5, pace=Pace(retry_first=0.0001, breaker_open=60.0))
+    writer = new_writer(events, attempts=5, pace=Pace(retry_first=0.0001, outage=0.0, breaker_open=60.0))
     with pytest.raises(ProviderUnavailable):
         await writer.answer(question(), Purse())
-    late = new_writer(events, attempts=9, timeout=0.02, pace=Pace(retry_first=0.0001, breaker_open=60.0))
+    late = new_writer(events, attempts=9, timeout=0.02, pace=Pace(retry_first=0.0001, outage=0.0, breaker_open=60.0))
 
     with pytest.raises(ProviderUnavailable, match="Not tried again in time"):
         await late.answer(question(), Purse())
@@ -1304,6 +1305,21 @@ async def test_a_task_that_ended_without_a_picture_is_drawn_under_a_new_id(
     assert task.failures == [None]
 
 
+async def test_a_paid_picture_without_an_address_is_not_drawn_again(
+    painter: RunwareClient, runware: FakeRunware
+) -> None:
+    async def ended(request: httpx.Request) -> httpx.Response:
+        item = {"status": "success", "imageURL": ["x"], "cost": 0.0008}
+        return httpx.Response(200, json={"data": [{**json.loads(request.content)[0], **item}]})
+
+    runware.on_poll = [ended]
+    drawing = await painter.draw(picture_request(), Task())
+
+    assert (drawing.cost_usd, len(runware.sent)) == (0.0008, 1)
+    with pytest.raises(BadImage):
+        await painter.fetch(drawing, picture_request())
+
+
 async def test_after_a_restart_a_task_is_asked_for_first(painter: RunwareClient, runware: FakeRunware) -> None:
     task = Task(str(uuid.uuid4()))
     runware.accepted[task.task_id or ""] = {}
@@ -1523,6 +1539,20 @@ async def test_a_poll_that_tells_nothing_is_skipped(
     await painter.draw(picture_request(), task)
 
     assert len(runware.sent) == 1 and not task.failures
+
+
+async def test_a_bad_key_named_with_the_task_keeps_its_id(painter: RunwareClient, runware: FakeRunware) -> None:
+    async def refused(request: httpx.Request) -> httpx.Response:
+        error = {**json.loads(request.content)[0], "code": "invalidApiKey", "message": "No."}
+        return httpx.Response(401, json={"errors": [error]})
+
+    runware.on_poll = [refused]
+    task = Task()
+
+    with pytest.raises(ProviderAccount):
+        await painter.draw(picture_request(), task)
+    assert task.failures == []
+    assert task.task_id == task.ids[0]
 
 
 async def test_an_error_of_the_asking_is_not_an_error_of_the_task(painter: RunwareClient, runware: FakeRunware) -> None:

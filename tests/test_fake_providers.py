@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import time
@@ -413,3 +414,52 @@ def test_a_reset_forgets_what_was_counted(fake: FakeProviders, client: httpx.Cli
     fake.reset()
 
     assert fake.counts()["calls"] == {}
+
+
+# --- What strikes for a while, and what is watched -------------------------------------------------------------
+
+
+def test_a_fault_can_last_for_a_while_or_strike_a_share_of_the_calls(fake: FakeProviders, client: httpx.Client) -> None:
+    fake.control(faults=[{"on": "text", "kind": "status", "times": None, "for_seconds": 0}])
+    over = ask(fake, client, chat_body())
+    fake.control(faults=[{"on": "text", "kind": "status", "times": None, "chance": 0.5}])
+    statuses = [ask(fake, client, chat_body(f"Scene {number}.")).status_code for number in range(20)]
+
+    assert over.status_code == 200
+    assert set(statuses) == {200, 503}
+
+
+def test_whoever_follows_a_redirect_meets_the_canary(fake: FakeProviders, client: httpx.Client) -> None:
+    fake.control(faults=[{"on": "text", "kind": "redirect", "status": 307, "value": "{canary}/v1"}])
+    answer = ask(fake, client, chat_body())
+
+    assert (answer.status_code, fake.counts()["canary"]) == (307, 0)
+    client.get(answer.headers["Location"])
+    assert fake.counts()["canary"] == 1
+
+
+def test_what_comes_for_a_task_is_written_down_in_its_order(fake: FakeProviders, client: httpx.Client) -> None:
+    task = drawing_task()
+    fake.control(faults=[{"on": "draw", "kind": "status", "status": 429, "retry_after": 5}])
+    for tasks in ([task], [task]):
+        send(fake, client, *tasks)
+    finished(fake, client, task["taskUUID"])
+    counts = fake.counts()
+
+    assert [event.split()[0] for event in counts["events"]] == ["draw", "draw", "poll"]
+    assert (counts["most_tries"]["draw"], counts["hurried"]) == (2, 1)
+
+
+def test_a_bomb_is_small_and_a_picture_all_the_same() -> None:
+    bomb = fake_pictures.flat_png(9_400, 9_400)
+    small = fake_pictures.flat_png(40, 30, text_bytes=500_000, extra_bytes=5_000_000)
+    packed = fake_pictures.gzip_bomb(5_000_000, b"end")
+
+    assert len(bomb) < 200_000
+    with Image.open(io.BytesIO(small)) as image:
+        image.load()
+        assert (image.size, image.getpixel((39, 29))) == ((40, 30), 0)
+    with Image.open(io.BytesIO(small)) as image:
+        image.verify()
+    assert len(packed) < 20_000
+    assert gzip.decompress(packed) == b" " * 5_000_000 + b"end"
