@@ -60,6 +60,7 @@ from models import (
     TextAnswer,
     TextRequest,
     TimeOfDay,
+    UnreadableImage,
 )
 
 log = logging.getLogger(__name__)
@@ -864,8 +865,7 @@ class RunwareClient:
     async def aclose(self) -> None:
         """Stop asking, wait a moment for what is in flight, then close the connections."""
         await self._poller.aclose()
-        await self._line.aclose()
-        await self._image_line.aclose()
+        await asyncio.gather(self._line.aclose(), self._image_line.aclose())
 
     def health(self) -> tuple[ServiceState, str]:
         return self._line.breaker.health()
@@ -1119,7 +1119,7 @@ class RunwareClient:
             return await self._checked(content, request)
         except BadImage as error:
             # What no decoder could read is worth another fetch: a proxy's page, a connection that ended early.
-            raise _Failure(error, label="bad_image", final=error.__cause__ is None) from error.__cause__
+            raise _Failure(error, label="bad_image", final=not isinstance(error, UnreadableImage)) from error
 
     async def _download(self, url: str, deadline: float) -> bytes:
         async with self._image_line.observed("fetch", ""):
@@ -1503,7 +1503,7 @@ def _without_default_port(origin: str) -> str:
 def check_picture(content: bytes, width: int, height: int, max_bytes: int) -> Picture:
     """The picture, wholly decoded once: JPEG, PNG or WebP of exactly that size. Blocks while it decodes.
 
-    Raises `BadImage`, with a cause when no decoder could read it.
+    Raises `BadImage`, `UnreadableImage` when no decoder could read it.
     """
     from PIL import Image  # only a client that draws needs Pillow
 
@@ -1522,7 +1522,7 @@ def check_picture(content: bytes, width: int, height: int, max_bytes: int) -> Pi
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadImage("The picture is far larger than what was asked for.") from None
     except Exception as error:  # decoders of hostile bytes raise whatever they like
-        raise BadImage("What came is not a whole picture.") from error
+        raise UnreadableImage("What came is not a whole picture.") from error
     if not expected:
         raise BadImage(f"The picture is {size[0]} by {size[1]} pixels, not {width} by {height}.")
     if kind not in _SUFFIXES or frames != 1:
@@ -2185,7 +2185,7 @@ class _Line:
         self._http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._held: set[asyncio.Task[Any]] = set()
 
-    async def aclose(self, grace: float = 2.0) -> None:
+    async def aclose(self, grace: float = 1.0) -> None:
         if self._held:
             await asyncio.wait(self._held, timeout=grace)
         for task in self._held:  # the connections are closed with them, so no pool is left to suffer

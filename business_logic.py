@@ -132,6 +132,7 @@ from models import (
     TextAnswer,
     TextRequest,
     UnknownModel,
+    UnreadableImage,
     UploadView,
     VersionMismatch,
     VersionView,
@@ -1142,6 +1143,8 @@ class Studio:
         cost = await task.made(drawing)
         try:
             picture = await painter.fetch(drawing, request)
+        except UnreadableImage:
+            raise  # it may be whole where it lies: `/continue` fetches it again
         except (BadImage, ProviderRefused):
             self.journal.delete_drawing(session.owner, key)  # paid for, but of no use: the next try is a new drawing
             raise

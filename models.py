@@ -367,6 +367,7 @@ class StoryError(Exception):
     │   ├── ContentBlocked                 the prompt or the picture met a content policy
     │   ├── ProviderAccount                key, credit: nothing will work until the owner acts
     │   └── BadImage                       what was fetched is not the picture that was asked for
+    │       └── UnreadableImage            no decoder could read it
     └── StorageUnavailable                 the disk or the database refused a write
     """
 
@@ -624,6 +625,10 @@ class BadImage(ProviderError):
 
     code = "bad_image"
     retryable = True
+
+
+class UnreadableImage(BadImage):
+    """No decoder could read what came; the picture itself may be whole, and its way here bad."""
 
 
 class StorageUnavailable(StoryError):

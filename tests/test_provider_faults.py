@@ -354,7 +354,8 @@ def fetch_cases() -> Cases:
     for kind in ("reset", "hang", "drip"):
         cases[f"fetch: {kind} always"] = Case("partial", (of_one("fetch", kind),), {"draw": 1}, "provider_unavailable")
     for kind in ("html", "malformed", "empty", "not_an_image"):
-        cases[f"fetch: {kind} always"] = Case("partial", (of_one("fetch", kind),), {"draw": 1}, "bad_image")
+        order = of_one("fetch", kind)
+        cases[f"fetch: {kind} always"] = Case("partial", (order,), {"draw": 1}, "bad_image", resumes=True)
     for kind in ("huge", "endless"):
         cases[f"fetch: {kind}"] = Case("partial", (of_one("fetch", kind),), {"fetch": 1}, "bad_image", settings=small)
     return cases
