@@ -27,6 +27,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import Receive, Scope, Send
 
+from adapters.h11_problems import ProblemProtocol
 from adapters.logs import set_up_logs
 from adapters.metrics import CONTENT_TYPE, Metrics
 from adapters.middleware import STREAMS, BodyLimit, Crashes, Origins, PageFiles, RequestContext
@@ -1075,7 +1076,7 @@ def serve(settings: Settings, *, reload: bool) -> None:
         reload=reload,
         host=settings.host,
         port=settings.port,
-        http="h11",  # httptools has no limit on headers
+        http=ProblemProtocol,  # on h11: httptools has no limit on headers
         log_config=None,
         access_log=False,
         server_header=False,

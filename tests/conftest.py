@@ -9,7 +9,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import httpx
 import pytest
@@ -183,11 +183,15 @@ def need_program(name: str) -> str:
     """The path of a program of the system; without it the test is skipped aloud, and fails where `CI` is set."""
     path = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
     if path is None:
-        reason = f"{name} is not installed: scripts/system-packages installs what the tests need"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"{name} is not installed: scripts/system-packages installs what the tests need")
     return path
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip the test, aloud; where `CI` is set it fails: there everything is to be had."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def scale(few: int, many: int) -> int:

@@ -224,6 +224,18 @@ async def test_what_cannot_be_parsed_is_refused_with_a_problem_document(nginx: N
     assert document["retryable"] is False
 
 
+@pytest.mark.parametrize("sent", UNPARSABLE.values(), ids=UNPARSABLE)
+async def test_without_nginx_the_service_refuses_them_in_the_same_shape(service: Service, sent: bytes) -> None:
+    answer = await answer_to(service.port, sent.replace(b"\r\nHost", b"\r\nConnection: close\r\nHost", 1))
+    if answer.status == 200:  # h11 is less strict than nginx, and what it reads is answered
+        return
+
+    assert 400 <= answer.status < 500
+    assert MARK not in answer.body.decode()
+    assert answer.problem()["retryable"] is False
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 async def test_hostile_requests_are_refused_through_nginx_too(nginx: Nginx, service: Service) -> None:
     session_id = service.wait(service.generate(story(3, 1), num_scenes=1))["session_id"]
     gate = asyncio.Semaphore(AT_ONCE)

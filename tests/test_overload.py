@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Json, scale
+from tests.conftest import Json, missing, scale
 from tests.fake_providers import FakeProviders
 from tests.raw_http import (
     PATIENCE_SECONDS,
@@ -299,7 +299,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     projects.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(projects)]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a disk of 5 MB takes the right to mount one")
+        missing("a disk of 5 MB takes the right to mount one")
     try:
         yield tmp_path
     finally:
