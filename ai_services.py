@@ -2084,9 +2084,12 @@ class _Reply:
     retry_after: float | None
 
     def json(self) -> object:
-        """The parsed body, None when it is not JSON."""
+        """The parsed body, None when it is not JSON; NaN and its like, which JSON does not know, are null in it.
+
+        One such number, in one cost, would else spoil every poll that asks for its task, and for others with it.
+        """
         try:
-            return json.loads(self.body.strip(), parse_constant=_no_constant)
+            return json.loads(self.body.strip(), parse_constant=lambda _: None)
         except (ValueError, RecursionError):
             return None
 
