@@ -2104,9 +2104,12 @@ class _Reply:
     retry_after: float | None
 
     def json(self) -> object:
-        """The parsed body, None when it is not JSON."""
+        """The parsed body, None when it is not JSON; NaN and its like, which JSON does not know, are null in it.
+
+        One such number, in one cost, would else spoil every poll that asks for its task, and for others with it.
+        """
         try:
-            return json.loads(self.body.strip(), parse_constant=_not_a_number)
+            return json.loads(self.body.strip(), parse_constant=lambda _: None)
         except (ValueError, RecursionError):
             return None
 
@@ -2537,10 +2540,6 @@ async def _wait_for(event: asyncio.Event, seconds: float) -> None:
 
 def _encoded(body: object) -> bytes:
     return json.dumps(body, sort_keys=True, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _not_a_number(name: str) -> None:
-    """NaN and Infinity are no JSON, but one of them must not cost what else an answer says."""
 
 
 def _money(value: object) -> float | None:

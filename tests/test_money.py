@@ -58,7 +58,7 @@ def order(fake: FakeProviders, faults: list[Json]) -> None:
 
 def unbelievable_costs() -> list[Json]:
     """Costs that are missing, negative, words, not a number and beyond belief, at every third paid call."""
-    values = [None, -5, "lots", float("nan"), float("inf"), 1e300, [1], True, {"usd": 1}]
+    values = [float("nan"), None, -5, "lots", float("inf"), 1e300, [1], True, {"usd": 1}]
     wrong: list[Json] = [{"kind": "no_cost"}, *({"kind": "bad_cost", "value": value} for value in values)]
     return [{"on": on, "skip": 2, **kind} for kind in wrong for on in ("text", "task")]
 
