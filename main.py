@@ -739,7 +739,7 @@ async def image(
     headers = {"Cache-Control": PICTURE_CACHE, "ETag": f'"{path.name}"'}
     if if_none_match and headers["ETag"] in if_none_match:
         return Response(status_code=304, headers=headers)
-    if part and not is_part(part, path.stat().st_size):  # Starlette's own refusals are plain text
+    if part is not None and not is_part(part, path.stat().st_size):  # Starlette's own refusals are plain text
         request.scope["headers"] = [pair for pair in request.scope["headers"] if pair[0] != b"range"]
     return FileResponse(path, headers=headers)
 

@@ -59,8 +59,8 @@ def every_error_is_a_problem(ctx: CheckContext, response: Response, case: Case[A
     """RFC 9457 with our members, short, under the request's id, to be kept by nobody."""
     if response.status_code < 400:
         return
-    problem = response.json()
     assert response.headers["content-type"] == ["application/problem+json"]
+    problem = response.json()
     assert response.headers["cache-control"] == ["no-store"]
     assert len(response.content) <= MAX_PROBLEM_BYTES
     assert problem["status"] == response.status_code

@@ -370,6 +370,7 @@ async def test_a_picture_is_kept_for_ever_by_whoever_has_its_address(client: htt
         ("bytes=0-1,3-4", 200, None),
         ("bytes=x", 200, None),
         ("lines=0-1", 200, None),
+        ("", 200, None),
         ("\u0663", 200, None),
     ],
 )
