@@ -2603,7 +2603,7 @@ def _json_object(text: str) -> dict[str, Any] | None:
     text = text.strip().lstrip("\ufeff")
     fenced = re.fullmatch(r"```[A-Za-z]*\s*\n(.*?)\n?\s*```", text, re.DOTALL)
     try:
-        value = json.loads(fenced[1] if fenced else text, parse_constant=_not_a_number)
+        value = json.loads(fenced[1] if fenced else text, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

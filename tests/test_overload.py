@@ -322,7 +322,7 @@ async def test_a_full_disk_pays_for_nothing_it_cannot_keep_and_recovers(fake: Fa
         shown = [scene for scene in full["scenes"] if scene["image_url"]]
         for scene in shown:
             picture = await asyncio.to_thread(service.client.get, scene["image_url"])
-            assert len(picture.raise_for_status().content) == 150_000
+            assert len(picture.raise_for_status().content) >= 150_000
         zipped = await _zip_entries(service, begun["session_id"]) if shown else 0
         ready_now = await answer_to(service.port, request_bytes("GET", b"/health/ready"))
         paid_while_full = fake.counts()["pictures_paid"] - paid_before

@@ -21,8 +21,10 @@ ROUNDS = int(os.environ.get("STORY_ROUNDS", "1"))
 EXAMPLES_A_ROUND = 8  # for each operation, made up by chance; as many walks along the links
 CASES_A_ROUND = 200  # at least; the rest is what the number of operations makes of it
 SEED = 1
-BY_CHANCE = {  # there may be no second scene any more, and what is deleted is a session made by chance
+BY_CHANCE = {  # one cut or joined leaves nothing to cut or join, and what is deleted is a session made by chance
+    "POST /sessions/{session_id}/scenes/{number}/merge",
     "POST /sessions/{session_id}/scenes/{number}/move",
+    "POST /sessions/{session_id}/scenes/{number}/split",
     "DELETE /sessions/{session_id}",
 }
 KEY = "a key of the tests"
