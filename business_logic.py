@@ -461,6 +461,7 @@ class Studio:
         """Do work on a text of that length where it holds nobody up: here, in a thread, in another process."""
         if chars <= INLINE_STORY_CHARS:
             async with self.flights("", "reading"):  # one in a round of the loop, however many stories come at once
+                await asyncio.sleep(0)
                 return function(*arguments)
         if chars <= THREAD_STORY_CHARS:
             return await asyncio.to_thread(function, *arguments)
@@ -583,12 +584,14 @@ class Studio:
 
     async def generate(self, owner: str, request: GenerateRequest, key: str | None = None) -> Accepted:
         """Start a session, or give the one this Idempotency-Key made. It is on disk before this returns."""
-        idempotency = None
-        if key is not None:
-            idempotency = IdempotencyKey(owner, key, fingerprint(request.model_dump(mode="json")))
+        if key is None:
+            return accepted(await self._new(owner, request, None))
+        idempotency = IdempotencyKey(owner, key, fingerprint(request.model_dump(mode="json")))
+        async with self.flights(owner, f"key:{key}"):  # repeats that come at once hold one place together
             earlier = await self.store.find_by_key(idempotency)
-            if earlier is not None:
-                return accepted(earlier)
+            return accepted(earlier or await self._new(owner, request, idempotency))
+
+    async def _new(self, owner: str, request: GenerateRequest, key: IdempotencyKey | None) -> Session:
         settings = self._settings(request)
         await self.check_room()  # before the work of reading; `create` looks again
         with self._arriving():
@@ -596,11 +599,11 @@ class Studio:
         session = self._new_session(owner, request, reading, settings)
         self._refuse_unknown_price(session)
         await self._refuse_spent_day(session)
-        kept = await self.store.create(session, idempotency)
+        kept = await self.store.create(session, key)
         if kept.session_id == session.session_id:
             self.runner.submit(kept.session_id)
         log.info("session accepted", extra={"session_id": kept.session_id, "scenes": len(kept.scenes)})
-        return accepted(kept)
+        return kept
 
     async def check_room(self) -> None:
         """Raises `ServiceFull` when one more session would be too many; stories still being read have their place."""
@@ -1790,7 +1793,7 @@ class Studio:
                 details[name] = reason
         services["sessions"] = "available"
         try:
-            await self.store.commit()
+            await self.store.check()
         except StorageUnavailable as error:
             services["sessions"], details["sessions"] = "unavailable", str(error)
         sessions = await self.store.list_active()
@@ -1809,7 +1812,7 @@ class Studio:
         """Raises `StorageUnavailable` when no work should be sent here."""
         if self.runner.stopping:
             raise StorageUnavailable("The service is being stopped.")
-        await self.store.commit()
+        await self.store.check()
 
     async def debug_sessions(self) -> DebugSessions:
         """The sessions in memory, newest change last, without their stories."""

@@ -116,6 +116,10 @@ class Journal(Protocol):
         """Return when everything written so far is on disk; raises `StorageUnavailable` when it is not."""
         ...
 
+    def check(self) -> None:
+        """Raises `StorageUnavailable` when it is known that nothing can be written now; never waits."""
+        ...
+
 
 class Archive(Journal, Protocol):
     """A journal that can be read back. The methods that read block for a moment: call them off the loop."""
@@ -192,6 +196,10 @@ class SessionStore(Protocol):
         """Return when everything so far is on disk; raises `StorageUnavailable`."""
         ...
 
+    async def check(self) -> None:
+        """Raises `StorageUnavailable` when nothing can be written now; does not wait for what is being written."""
+        ...
+
 
 class NullJournal:
     """A journal that forgets: for tests and for a manager that lives in memory alone."""
@@ -228,6 +236,9 @@ class NullJournal:
 
     async def commit(self) -> None:
         """Nothing is kept, so nothing is at risk."""
+
+    def check(self) -> None:
+        """Nothing is kept, so nothing is in the way."""
 
 
 class SessionManager:
@@ -707,6 +718,9 @@ class LocalStore:
 
     async def commit(self) -> None:
         await self._archive.commit()
+
+    async def check(self) -> None:
+        self._archive.check()
 
 
 def _set(future: asyncio.Future[None]) -> None:

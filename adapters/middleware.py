@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+import anyio
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
@@ -126,13 +127,23 @@ class Crashes:
 
         try:
             await self._app(scope, receive, noticing)
-        except Exception:
+        except Exception as error:
             if scope["type"] != "http":
                 raise
+            if started and _is_only_about_leaving(error):
+                log.info("caller left while it was answered", extra={"route": _route(scope)})
+                return
             log.exception("request crashed", extra={"method": scope["method"], "route": _route(scope)})
             if started:
                 raise
             await self._answer(scope, receive, send)
+
+
+def _is_only_about_leaving(error: Exception) -> bool:
+    """Whether it only says that nobody takes the events any more: FastAPI's streams may outlive their reader."""
+    if isinstance(error, ExceptionGroup):
+        return all(_is_only_about_leaving(each) for each in error.exceptions)
+    return isinstance(error, anyio.BrokenResourceError | anyio.ClosedResourceError)
 
 
 class Origins(CORSMiddleware):

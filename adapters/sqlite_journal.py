@@ -10,6 +10,7 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0  # how long a failed commit waits before it is tried again
 BUSY_TIMEOUT_SECONDS = 5.0
 CLOSE_SECONDS = 10.0
+STUCK_SECONDS = 5.0  # a write that takes longer is one that a disk hangs in
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
@@ -106,6 +108,8 @@ class SqliteJournal:
         self.damaged = False
         self.killed = False  # whether whoever had it open before did not close it
         self._thread: threading.Thread | None = None
+        self._writing_since: float | None = None
+        self._refused = False
         self._reader: sqlite3.Connection | None = None
         self._reader_lock = threading.Lock()
 
@@ -214,6 +218,13 @@ class SqliteJournal:
                 raise StorageUnavailable("The journal is not open.")
             self._queue.put(barrier)
         await asyncio.wrap_future(barrier.done)
+
+    def check(self) -> None:
+        """Raises `StorageUnavailable` when the last write failed, or one has been under way for long; never waits."""
+        since = self._writing_since
+        stuck = since is not None and time.monotonic() - since > STUCK_SECONDS
+        if not self._open or self._refused or stuck:
+            raise StorageUnavailable("The service cannot write to its disk.")
 
     def _put(self, *change: Statement) -> None:
         with self._gate:
@@ -344,7 +355,10 @@ class SqliteJournal:
         while not ended:
             barriers, ended = self._take(backlog)
             waiting = len(backlog)
+            self._writing_since = time.monotonic()
             failure = _write(db, backlog)
+            self._writing_since = None
+            self._refused = bool(backlog)
             if backlog:
                 log.error("journal cannot write", extra={"reason": str(failure), "waiting": waiting})
             for barrier in barriers:

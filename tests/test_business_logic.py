@@ -273,6 +273,11 @@ class TryingJournal(SqliteJournal):
         if self.on_commit is not None:
             self.on_commit()
 
+    def check(self) -> None:
+        if self.full:
+            raise StorageUnavailable
+        super().check()
+
 
 class Clock:
     def __init__(self) -> None:

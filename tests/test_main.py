@@ -11,14 +11,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from fastapi import FastAPI
 from PIL import Image
-from starlette.types import Message, Scope
+from starlette.types import Message, Receive, Scope, Send
 
 from adapters.metrics import Metrics
-from adapters.middleware import BodyLimit
+from adapters.middleware import BodyLimit, Crashes
 from business_logic import Studio
 from main import STATUS, TITLES, create_app, status_of
 from models import StorageUnavailable, StoryError
@@ -61,6 +62,22 @@ async def test_a_crash_is_a_problem_with_its_request_id_and_nothing_else(app: Fa
     assert answer.json()["request_id"] == answer.headers["x-request-id"] == "given-by-me"
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "zqxmark" not in answer.text
+
+
+async def test_a_stream_that_outlives_its_reader_is_no_crash(caplog: pytest.LogCaptureFixture) -> None:
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ExceptionGroup("of FastAPI's task group", [anyio.BrokenResourceError()])
+
+    async def nobody(*_: Any) -> None:
+        raise AssertionError("nothing is answered twice")
+
+    async def send(message: Message) -> None:
+        assert message["type"] == "http.response.start"
+
+    await Crashes(stream, answer=nobody)({"type": "http", "method": "GET", "path": "/events/1"}, nobody, send)
+
+    assert "crashed" not in caplog.text
 
 
 @pytest.mark.parametrize("given", ["short", "a" * 65, "with space", "<script>alert(1)</script>", "ümlaut-id"])
