@@ -171,6 +171,7 @@ Entry = TypeVar("Entry", BibleCharacter, BiblePlace)
 DRAFT_PREFIX = "draft:"
 INLINE_STORY_CHARS = 2_000  # about 5 ms of reading on the loop
 THREAD_STORY_CHARS = 30_000  # above this a thread would hold the GIL for too long: a worker process reads
+CROWD = 3  # stories that are being read at the same time
 MAX_UTF8_BYTES = 4  # of a character
 STATUS_PAGES = 256  # rendered answers kept, one a session
 MAX_WAIT_SECONDS = 60.0
@@ -458,11 +459,16 @@ class Studio:
         return UploadView(title=document.title or reading.title, story_text=text, analysis=reading.analysis)
 
     async def _apart(self, chars: int, function: Callable[..., T], *arguments: object) -> T:
-        """Do work on a text of that length where it holds nobody up: here, in a thread, in another process."""
+        """Do work on a text of that length where it holds nobody up: here, in a thread, in another process.
+
+        What is quick for one story is not for a crowd of them, so a crowd is read in other processes.
+        """
+        await asyncio.sleep(0)  # so that whoever comes at the same time is seen
+        if len(self.arriving) > CROWD:
+            async with self.flights("", "reading"):  # one by one: else many answers come in one round of the loop
+                return await self.pool.run(function, *arguments)
         if chars <= INLINE_STORY_CHARS:
-            async with self.flights("", "reading"):  # one in a round of the loop, however many stories come at once
-                await asyncio.sleep(0)
-                return function(*arguments)
+            return function(*arguments)
         if chars <= THREAD_STORY_CHARS:
             return await asyncio.to_thread(function, *arguments)
         return await self.pool.run(function, *arguments)

@@ -69,13 +69,16 @@ async def test_a_stream_that_outlives_its_reader_is_no_crash(caplog: pytest.LogC
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise ExceptionGroup("of FastAPI's task group", [anyio.BrokenResourceError()])
 
-    async def nobody(*_: Any) -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         raise AssertionError("nothing is answered twice")
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
         assert message["type"] == "http.response.start"
 
-    await Crashes(stream, answer=nobody)({"type": "http", "method": "GET", "path": "/events/1"}, nobody, send)
+    await Crashes(stream, answer=answer)({"type": "http", "method": "GET", "path": "/events/1"}, receive, send)
 
     assert "crashed" not in caplog.text
 
