@@ -71,6 +71,8 @@ from models import (
     BibleCharacter,
     BibleEdit,
     BiblePlace,
+    Book,
+    BookScene,
     BudgetReached,
     CharacterEdit,
     Consistency,
@@ -82,8 +84,11 @@ from models import (
     DebugSessions,
     Depiction,
     Document,
+    DownloadFormat,
+    DownloadRequest,
     Drawing,
     EditConflict,
+    ExportOptions,
     Figure,
     GenerateRequest,
     GenerationSettings,
@@ -156,7 +161,6 @@ from utils import (
     read_borders,
     read_story,
     session_in_log,
-    stream_zip,
     zip_name,
 )
 from utils import (
@@ -184,6 +188,7 @@ REFERENCES_ALLOWANCE_CHARS = 400  # of a prompt, for the words that say whom its
 ANSWERS_KEPT = timedelta(days=90)  # since it was last taken; a picture's file goes earlier when no session shows it
 OFFLINE_TEXT = "offline rules"  # who writes when there is no text model
 PROJECT_FILE_VERSION = 1
+EXPORTS_FOLDER, EXPORTS_KEPT = "exports", 8  # files made of a session that are kept, the newest
 SESSION_FILE = "session.json"  # the session itself, to be taken back should the journal be lost
 REFUSED = "reference_refused"  # the code on an anchor whose picture the provider does not take
 LEAST_AFTER_REFERENCE = 0.65  # of what we reckon with: pictures drawn after one were seen at 0.004 USD, not at 0.006
@@ -229,6 +234,24 @@ class WorkPool(Protocol):
     """Runs a module-level function in another process."""
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedExport:
+    """A kind of file that is made while it is sent; `chunks` holds one picture at a time, if that."""
+
+    suffix: str
+    media_type: str
+    chunks: Callable[[Book, ExportOptions], Iterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class FileExport:
+    """A kind of file that is made whole first, in another process: `write` is a module's own function."""
+
+    suffix: str
+    media_type: str
+    write: Callable[[Book, ExportOptions, Path], None]
 
 
 class DocumentReader(Protocol):
@@ -314,11 +337,12 @@ class StreamEvent:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file to hand over, in chunks."""
+    """A file to hand over: whole, at `path`, or in chunks that are made as they are taken."""
 
     filename: str
     media_type: str
-    chunks: Iterator[bytes]
+    path: Path | None = None
+    chunks: Iterable[bytes] = ()
 
 
 class Halted(Exception):
@@ -410,6 +434,7 @@ class Studio:
     runner: Runner
     pool: WorkPool
     documents: DocumentReader
+    exports: Mapping[DownloadFormat, StreamedExport | FileExport]
     providers: Mapping[str, Provider]
     signer: Signer
     limits: Limits
@@ -1718,23 +1743,72 @@ class Studio:
             approved_scenes=numbers,
         )
 
-    async def download(self, owner: str, session_id: str) -> Download:
-        """The approved scenes, or before an approval every ready one, as a ZIP."""
-        session = await self.owned(owner, session_id)
-        shown = handed_over(session)
-        entries: list[tuple[str, Path | bytes]] = []
+    async def download(self, owner: str, request: DownloadRequest) -> Download:
+        """The approved scenes, or before an approval every ready one, as a file of that format.
+
+        What is not streamed is made once in another process and kept in `exports/`. Raises `NotReady`,
+        `NothingReady`, `FontMissing`.
+        """
+        session = await self.owned(owner, request.session_id)
+        book = await asyncio.to_thread(self._book, session, handed_over(session))
+        options = ExportOptions(request.page_size, request.layout)
+        export = self.exports[request.format]
+        filename = zip_name(0, session.title, export.suffix).removeprefix("scene_00_")
+        if isinstance(export, StreamedExport):
+            return Download(filename, export.media_type, chunks=export.chunks(book, options))
+        return Download(filename, export.media_type, path=await self._exported(session, book, options, export))
+
+    async def _exported(self, session: Session, book: Book, options: ExportOptions, export: FileExport) -> Path:
+        """The file, made unless it is there: the same pictures, words and options give the same file."""
+        key = fingerprint([self.limits.version, export.suffix, dataclasses.asdict(options), book_key(book)])[:16]
+        folder = self.files.folder(session.session_id) / EXPORTS_FOLDER
+        path = folder / f"{key}.{export.suffix}"
+        async with self.flights("", f"{session.session_id}:{path.name}"):
+            if not await asyncio.to_thread(path.is_file):
+                temporary = await asyncio.to_thread(self.files.begin, path)
+                await self.pool.run(export.write, book, options, temporary)
+                await self.store.get(session.session_id)  # deleted meanwhile: nothing is kept
+                await asyncio.to_thread(self.files.finish, temporary, path, keep=EXPORTS_KEPT)
+        return path
+
+    def _book(self, session: Session, shown: list[tuple[Scene, ImageVersion]]) -> Book:
+        """What is handed over; blocks while it looks for the pictures."""
+        scenes = []
         for scene, image in shown:
-            path = await asyncio.to_thread(self.files.picture, session_id, image.file)
-            entries.append((zip_name(scene.scene_number, scene.title, path.suffix[1:]), path))
-        names = {scene.scene_id: name for (scene, _), (name, _) in zip(shown, entries, strict=True)}
-        for number, (anchor, picture) in enumerate(shown_anchors(session)):
-            path = await asyncio.to_thread(self.files.picture, session_id, picture.file)
-            entries.append((anchor_name(number, anchor, path.suffix), path))
-        entries.append(("story.txt", session.story_text.encode("utf-8")))
-        entries.append(("scenes.json", scenes_json(session, names)))
-        entries.append(("project_info.json", self._info_json(session)))
-        filename = zip_name(0, session.title, "zip").removeprefix("scene_00_")
-        return Download(filename, "application/zip", stream_zip(entries))
+            picture = self.files.picture(session.session_id, image.file)
+            scenes.append(
+                BookScene(
+                    scene_number=scene.scene_number,
+                    title=scene.title,
+                    description=scene.description,
+                    text=session.text_of(scene),
+                    image_prompt=image.prompt,
+                    characters=tuple(scene.facts.characters),
+                    location=scene.facts.location,
+                    time_of_day=scene.facts.time_of_day,
+                    picture=picture,
+                    name=zip_name(scene.scene_number, scene.title, picture.suffix[1:]),
+                    width=image.width,
+                    height=image.height,
+                )
+            )
+        files: list[tuple[str, Path | bytes]] = []
+        for number, (anchor, portrait) in enumerate(shown_anchors(session)):
+            path = self.files.picture(session.session_id, portrait.file)
+            files.append((anchor_name(number, anchor, path.suffix), path))
+        names = {scene.scene_id: made.name for (scene, _), made in zip(shown, scenes, strict=True)}
+        files.append(("story.txt", session.story_text.encode("utf-8")))
+        files.append(("scenes.json", scenes_json(session, names)))
+        files.append(("project_info.json", self._info_json(session)))
+        return Book(
+            title=session.title,
+            story_text=session.story_text,
+            scenes=tuple(scenes),
+            files=tuple(files),
+            media_type=session.settings.media_type,
+            draft=any(is_draft(image.model) for _, image in shown),
+            created_at=session.created_at,
+        )
 
     async def picture(self, owner: str | None, session_id: str, file: str, signature: str | None) -> Path:
         """The path of a picture, for its owner or for whoever has its signed address."""
@@ -2889,6 +2963,12 @@ def _wake_anchor(session: Session, anchor: Anchor) -> Anchor:
 def shown_anchors(session: Session) -> list[tuple[Anchor, AnchorPicture]]:
     """The reference pictures there are."""
     return [(anchor, anchor.picture) for anchor in session.anchors or () if anchor.picture is not None]
+
+
+def book_key(book: Book) -> list[object]:
+    """What makes a book the same book: its words, and its pictures by their names, which follow from their bytes."""
+    scenes = [dataclasses.asdict(scene) | {"picture": scene.picture.name} for scene in book.scenes]
+    return [book.title, scenes, book.media_type, book.draft, book.created_at.isoformat()]
 
 
 def anchor_name(number: int, anchor: Anchor, suffix: str) -> str:

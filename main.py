@@ -33,7 +33,7 @@ from adapters.metrics import CONTENT_TYPE, Metrics
 from adapters.middleware import STREAMS, BodyLimit, Crashes, Origins, PageFiles, RequestContext
 from adapters.openapi import describe, operation_id
 from adapters.rate_limit import RateLimit, counted_address
-from adapters.wiring import claim, open_studio
+from adapters.wiring import EXPORTS, claim, open_studio
 from business_logic import Studio
 from config import VERSION, ConfigurationError, Settings, load_settings
 from models import (
@@ -59,6 +59,7 @@ from models import (
     DocumentUnreadable,
     DownloadRequest,
     EditConflict,
+    FontMissing,
     GenerateRequest,
     HealthView,
     IdempotencyConflict,
@@ -147,6 +148,7 @@ STATUS: Mapping[type[StoryError], int] = {
     ProviderError: 502,
     ProviderUnavailable: 503,
     StorageUnavailable: 503,
+    FontMissing: 503,
 }
 TITLES = {
     400: "Bad request",
@@ -693,20 +695,25 @@ async def download_request(request: Request) -> DownloadRequest:
         raise RequestValidationError(error.errors(include_input=False, include_context=False)) from error
 
 
+DOWNLOAD_TYPES: dict[str, Any] = {export.media_type: {} for export in EXPORTS.values()}
+
+
 @results.post(
     "/download",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/zip": {}}}, **problems(*COMMON, 404, 409, 503)},
+    responses={200: {"content": DOWNLOAD_TYPES}, **problems(*COMMON, 404, 409, 503)},
     openapi_extra=DOWNLOAD_BODY,
 )
 async def download(
-    studio: TheStudio, caller: Caller, body: Annotated[DownloadRequest, Depends(download_request)]
-) -> StreamingResponse:
+    request: Request, studio: TheStudio, caller: Caller, body: Annotated[DownloadRequest, Depends(download_request)]
+) -> Response:
     """The approved scenes (before an approval: every ready one) as a file. 409 with Retry-After while it is made."""
-    file = await studio.download(caller, body.session_id)
-    return StreamingResponse(
-        file.chunks, media_type=file.media_type, headers={"Content-Disposition": disposition(file.filename)}
-    )
+    file = await studio.download(caller, body)
+    headers = {"Content-Disposition": disposition(file.filename)}
+    if file.path is not None:
+        forget_range(request)
+        return FileResponse(file.path, media_type=file.media_type, headers=headers)
+    return StreamingResponse(file.chunks, media_type=file.media_type, headers=headers)
 
 
 @results.get(
@@ -740,8 +747,13 @@ async def image(
     if if_none_match and headers["ETag"] in if_none_match:
         return Response(status_code=304, headers=headers)
     if part is not None and not is_part(part, path.stat().st_size):  # Starlette's own refusals are plain text
-        request.scope["headers"] = [pair for pair in request.scope["headers"] if pair[0] != b"range"]
+        forget_range(request)
     return FileResponse(path, headers=headers)
+
+
+def forget_range(request: Request) -> None:
+    """Answer with the whole file, whatever part was asked for."""
+    request.scope["headers"] = [pair for pair in request.scope["headers"] if pair[0] != b"range"]
 
 
 def is_part(text: str, size: int) -> bool:

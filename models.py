@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -21,6 +22,9 @@ PromptSource = Literal["model", "offline", "edited", "softened"]
 WrittenField = Literal["title", "description"]
 TimeOfDay = Literal["dawn", "morning", "day", "evening", "night", "unknown"]
 Weather = Literal["clear", "cloudy", "rain", "snow", "fog", "storm", "wind", "unknown"]
+DownloadFormat = Literal["zip", "html", "pdf", "epub", "cbz", "pptx", "csv", "webp", "fountain", "json"]
+PageSize = Literal["A4", "Letter", "square"]
+PageLayout = Literal["book", "board"]
 ServiceState = Literal["available", "not_configured", "unavailable"]
 
 UNFINISHED: frozenset[SessionStatus] = frozenset({"pending", "processing"})
@@ -284,6 +288,45 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True)
+class BookScene:
+    """One scene as it is handed over: its words and its picture."""
+
+    scene_number: int
+    title: str
+    description: str
+    text: str  # verbatim
+    image_prompt: str
+    characters: tuple[str, ...]
+    location: str | None
+    time_of_day: str
+    picture: Path
+    name: str  # of the picture's file in a ZIP
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What is handed over: the scenes in order, and the files that tell how they were made."""
+
+    title: str
+    story_text: str
+    scenes: tuple[BookScene, ...]
+    files: tuple[tuple[str, Path | bytes], ...]  # for a ZIP: portraits, story.txt, scenes.json, project_info.json
+    media_type: str  # cinematic, cartoon, realistic, artistic
+    draft: bool  # whether any picture is an offline draft
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """How a file is laid out."""
+
+    page_size: PageSize = "A4"
+    layout: PageLayout = "book"
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """One story on its way to pictures. Immutable: the session manager swaps whole values under its lock."""
 
@@ -349,6 +392,7 @@ class StoryError(Exception):
     """The root of everything this service raises on purpose.
 
     StoryError
+    ├── FontMissing                        a file needs a font that is not installed
     ├── RequestError                       the caller can mend it
     │   ├── SessionNotFound · SceneNotFound · AnchorNotFound · ImageNotFound · ProjectNotFound · NotHere
     │   ├── InvalidRequest · UnknownModel · PriceUnknown
@@ -631,6 +675,12 @@ class UnreadableImage(BadImage):
     """No decoder could read what came; the picture itself may be whole, and its way here bad."""
 
 
+class FontMissing(StoryError):
+    """The file cannot be made: no font here has the story's letters. The message says which one to install."""
+
+    code = "font_missing"
+
+
 class StorageUnavailable(StoryError):
     """The service cannot write to its storage; nothing was sent."""
 
@@ -712,14 +762,15 @@ class ApproveRequest(RequestBody):
     upgrade: bool = Field(default=False, description="Draw approved drafts in final quality first.")
 
 
-DownloadFormat = Literal["zip"]
-
-
 class DownloadRequest(RequestBody):
     """Which session to hand over, and as what."""
 
     session_id: SessionId
     format: DownloadFormat = "zip"
+    page_size: PageSize = Field(default="A4", description="Of a PDF.")
+    layout: PageLayout = Field(
+        default="book", description="Of a PDF: a picture book, or a board of six panels a page with shot notes."
+    )
 
 
 class ContinueRequest(RequestBody):

@@ -27,6 +27,7 @@ from adapters.local_runner import LocalRunner
 from adapters.rule_writer import RuleWriter
 from adapters.sandbox import Sandbox
 from adapters.sqlite_journal import SqliteJournal
+from adapters.wiring import EXPORTS
 from ai_services import (
     WORST_PICTURE,
     DrawingTask,
@@ -61,6 +62,7 @@ from models import (
     ContentBlocked,
     ContinueRequest,
     Depiction,
+    DownloadRequest,
     Drawing,
     EditConflict,
     Event,
@@ -1962,6 +1964,7 @@ async def house(
             runner=runner,
             pool=OffTheLoop(),
             documents=Sandbox(max_chars=limits.max_story_chars),
+            exports=EXPORTS,
             providers={"openrouter": FakeWriter(), "runware": painter},
             signer=Signer(b"key"),
             limits=limits,
@@ -2280,7 +2283,7 @@ async def somebody_elses_session_does_not_exist(folder: Path) -> None:
             lambda: studio.cancel(other, session_id),
             lambda: studio.delete(other, session_id),
             lambda: studio.approve(other, ApproveRequest(session_id=session_id, approved_scenes=[0])),
-            lambda: studio.download(other, session_id),
+            lambda: studio.download(other, DownloadRequest(session_id=session_id)),
             lambda: studio.picture(other, session_id, file, None),
             lambda: studio.picture(None, session_id, file, None),
             lambda: studio.picture(None, session_id, file, "0" * 32),
@@ -2369,7 +2372,7 @@ async def a_scene_that_is_being_drawn_is_left_alone(folder: Path) -> None:
         with pytest.raises(EditConflict):
             await here.studio.edit_scene("local", session_id, 0, SceneEdit(image_prompt="something else"))
         with pytest.raises(NotReady):
-            await here.studio.download("local", session_id)
+            await here.studio.download("local", DownloadRequest(session_id=session_id))
         with pytest.raises(NotReady):
             await here.studio.approve("local", ApproveRequest(session_id=session_id, approved_scenes=[0]))
 
@@ -2412,11 +2415,11 @@ async def a_deleted_session_is_gone_with_its_files(folder: Path) -> None:
 async def what_is_approved_becomes_the_project(folder: Path) -> None:
     async with house(folder) as here:
         session = await here.drawn(title="The boat")
-        everything = await here.studio.download("local", session.session_id)
+        everything = await here.studio.download("local", DownloadRequest(session_id=session.session_id))
         approved = await here.studio.approve(
             "local", ApproveRequest(session_id=session.session_id, approved_scenes=[2, 0, 0])
         )
-        download = await here.studio.download("local", session.session_id)
+        download = await here.studio.download("local", DownloadRequest(session_id=session.session_id))
         project = await here.studio.project("local", session.session_id)
 
         assert (approved.download_status, approved.approved_scenes) == ("ready", [0, 2])
@@ -2447,7 +2450,7 @@ async def approved_drafts_are_drawn_final_first(folder: Path) -> None:
 
         first = await here.studio.approve("local", request)
         with pytest.raises(NotReady):
-            await here.studio.download("local", session.session_id)
+            await here.studio.download("local", DownloadRequest(session_id=session.session_id))
         here.painter.open.set()
         await here.ended(session.session_id)
         again = await here.studio.approve("local", request)

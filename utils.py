@@ -2139,6 +2139,25 @@ class ProjectFiles:
         with _storage_errors():
             (self.folder(session_id) / name).unlink(missing_ok=True)
 
+    def begin(self, path: Path) -> Path:
+        """A name of its own for a file on its way to `path`; raises `StorageUnavailable`."""
+        with _storage_errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-", suffix=path.suffix)
+            os.close(handle)
+            return Path(temporary)
+
+    def finish(self, temporary: Path, path: Path, *, keep: int) -> None:
+        """Have a file that was written under another name at `path`; only the newest `keep` beside it stay."""
+        with _storage_errors():
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            others = sorted(path.parent.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True)
+            for old in others[keep:]:
+                old.unlink(missing_ok=True)
+            _sync_folder(path.parent)
+
     def sessions(self, having: str) -> list[str]:
         """The ids of the sessions whose folder has a file of that name."""
         return sorted(path.parent.name for path in self.root.glob(f"*/{having}") if is_session_id(path.parent.name))

@@ -16,6 +16,7 @@ from models import (
     BudgetReached,
     DayBudgetReached,
     DownloadRequest,
+    FontMissing,
     ProviderError,
     RequestError,
     StorageUnavailable,
@@ -74,7 +75,13 @@ def describe(app: FastAPI, *, with_keys: bool, open_debug: bool, most: Mapping[s
                 operation["security"] = [*A_KEY, NO_KEY]
             elif path.startswith("/debug/"):
                 operation["security"] = A_KEY
-        of_answers = _codes(RequestError) | _codes(DayBudgetReached) | _codes(StorageUnavailable) | EDGE_CODES
+        of_answers = (
+            _codes(RequestError)
+            | _codes(DayBudgetReached)
+            | _codes(StorageUnavailable)
+            | _codes(FontMissing)
+            | EDGE_CODES
+        )
         of_work = _codes(BudgetReached) | _codes(ProviderError) | _codes(StorageUnavailable) | {"internal_error"}
         components["schemas"]["ProblemDocument"]["properties"]["code"]["examples"] = sorted(of_answers)
         components["schemas"]["Problem"]["properties"]["code"]["examples"] = sorted(of_work)

@@ -18,7 +18,7 @@ import secrets
 import signal
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import Any
 
 from adapters.draft_images import MODEL as DRAFT_MODEL
 from adapters.draft_images import DraftImages
+from adapters.export_zip import zip_chunks
 from adapters.local_runner import LocalRunner
 from adapters.metrics import Metrics
 from adapters.process_pool import ProcessPool
@@ -34,14 +35,17 @@ from adapters.rule_writer import RuleWriter
 from adapters.sandbox import Sandbox
 from adapters.sqlite_journal import SqliteJournal
 from ai_services import OpenRouterClient, Provider, RunwareClient
-from business_logic import SESSION_FILE, Limits, Signer, Studio
+from business_logic import SESSION_FILE, FileExport, Limits, Signer, StreamedExport, Studio
 from config import VERSION, ConfigurationError, Settings
-from models import ENDED, MoneySpent, Session, StorageUnavailable, StoryError
+from models import ENDED, DownloadFormat, MoneySpent, Session, StorageUnavailable, StoryError
 from session_manager import CENT_DUST, SESSION_BODY, Charge, Ledger, LocalStore, SessionManager
 from utils import ProjectFiles, utc_now, write_whole
 
 log = logging.getLogger(__name__)
 
+EXPORTS: Mapping[DownloadFormat, StreamedExport | FileExport] = {
+    "zip": StreamedExport("zip", "application/zip", zip_chunks),
+}
 NOT_YET = ("redis_url", "database_url", "storage_url")  # read and checked, but nothing uses them yet
 CLEAN_UP_SECONDS = 600.0
 STOP_SECONDS = 1.5  # pictures under way are remembered by their id, so there is no need to wait for them
@@ -86,6 +90,7 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
             runner=runner,
             pool=pool,
             documents=Sandbox(max_chars=settings.max_story_chars),
+            exports=EXPORTS,
             providers=providers,
             signer=Signer(_signing_key(settings)),
             limits=_limits(settings),

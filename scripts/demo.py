@@ -17,7 +17,7 @@ from adapters.metrics import Metrics  # noqa: E402 (the project is not installed
 from adapters.wiring import open_studio  # noqa: E402
 from business_logic import Studio  # noqa: E402
 from config import Settings  # noqa: E402
-from models import ENDED, ApproveRequest, GenerateRequest, MediaType, Session  # noqa: E402
+from models import ENDED, ApproveRequest, DownloadRequest, GenerateRequest, MediaType, Session  # noqa: E402
 
 LOOKS: tuple[MediaType, ...] = ("cinematic", "cartoon", "artistic", "realistic")
 SUFFIXES = (".txt", ".fountain")
@@ -95,7 +95,7 @@ async def save(studio: Studio, session_id: str, path: Path) -> Path:
     session = await studio.owned(OWNER, session_id)
     numbers = [scene.scene_number for scene in session.scenes if scene.current is not None]
     await studio.approve(OWNER, ApproveRequest(session_id=session_id, approved_scenes=numbers))
-    download = await studio.download(OWNER, session_id)
+    download = await studio.download(OWNER, DownloadRequest(session_id=session_id))
     with path.open("wb") as file:
         for chunk in download.chunks:
             file.write(chunk)

@@ -21,6 +21,7 @@ from adapters.metrics import Metrics
 from adapters.rule_writer import RuleWriter
 from adapters.sandbox import Sandbox
 from adapters.sqlite_journal import SqliteJournal
+from adapters.wiring import EXPORTS
 from ai_services import DrawingTask
 from business_logic import Limits, Signer, Studio
 from config import VERSION, Settings
@@ -116,6 +117,7 @@ async def open_small_studio(settings: Settings, painter: FlatPainter, metrics: M
         runner=runner,
         pool=Threads(),
         documents=Sandbox(max_chars=settings.max_story_chars),
+        exports=EXPORTS,
         providers={"draft": painter},
         signer=Signer(b"a key for tests"),
         limits=Limits(

@@ -32,6 +32,7 @@ from models import (
     CharacterEdit,
     ContentBlocked,
     ContinueRequest,
+    DownloadRequest,
     Drawing,
     EditConflict,
     ImageRequest,
@@ -647,7 +648,7 @@ async def test_a_session_is_seen_also_when_its_painter_is_gone(house: House) -> 
 async def test_portraits_go_into_the_zip_and_the_project_file(house: House) -> None:
     session = await told(house)
 
-    entries = names_in((await house.studio.download(OWNER, session.session_id)).chunks)
+    entries = names_in((await house.studio.download(OWNER, DownloadRequest(session_id=session.session_id))).chunks)
 
     with Image.open(io.BytesIO(entries["anchors/00_Mira.jpg"])) as image:
         image.load()

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import zipfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ from adapters.local_runner import LocalRunner
 from adapters.rule_writer import RuleWriter
 from adapters.sandbox import Sandbox
 from adapters.sqlite_journal import SqliteJournal
-from adapters.wiring import recover
+from adapters.wiring import EXPORTS, recover
 from ai_services import DrawingTask, Spending
 from business_logic import Flights, Limits, Signer, Studio, at_rest, faults
 from models import (
@@ -34,6 +34,7 @@ from models import (
     BadImage,
     ContentBlocked,
     ContinueRequest,
+    DownloadRequest,
     Drawing,
     EditConflict,
     Event,
@@ -371,6 +372,7 @@ async def open_house(
         runner=runner,
         pool=InlinePool(),
         documents=Sandbox(max_chars=10_000),
+        exports=EXPORTS,
         providers={"runware": FakeProvider(("pic", "image"), ("other", "image")), "openrouter": FakeProvider()},
         signer=Signer(b"key"),
         limits=Limits("1", "development", "words", "pic", "pic-draft", 10_000, 12, 1900, 4, 24, daily_budget_usd),
@@ -1136,7 +1138,7 @@ async def test_without_money_for_a_softer_prompt_the_rules_soften(house: House) 
 # --- Handing over ----------------------------------------------------------------------------------------------
 
 
-def names_in(download: Iterator[bytes]) -> dict[str, bytes]:
+def names_in(download: Iterable[bytes]) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(b"".join(download))) as archive:
         assert archive.testzip() is None
         return {name: archive.read(name) for name in archive.namelist()}
@@ -1146,7 +1148,7 @@ async def test_the_approved_set_becomes_the_project(house: House) -> None:
     session = await house.drawn()
     view = await house.studio.approve(OWNER, ApproveRequest(session_id=session.session_id, approved_scenes=[2, 0, 2]))
 
-    files = names_in((await house.studio.download(OWNER, session.session_id)).chunks)
+    files = names_in((await house.studio.download(OWNER, DownloadRequest(session_id=session.session_id))).chunks)
     project = await house.studio.project(OWNER, view.project_id)
     scenes = json.loads(files["scenes.json"])
 
@@ -1166,11 +1168,11 @@ async def test_before_an_approval_every_ready_scene_is_handed_over(house: House)
     session_id = await house.generate()
     await house.painter.gate.has(3)
     with pytest.raises(NotReady):
-        await house.studio.download(OWNER, session_id)
+        await house.studio.download(OWNER, DownloadRequest(session_id=session_id))
     house.painter.gate.open()
     await house.ended(session_id)
 
-    files = names_in((await house.studio.download(OWNER, session_id)).chunks)
+    files = names_in((await house.studio.download(OWNER, DownloadRequest(session_id=session_id))).chunks)
 
     assert sum(name.endswith(".jpg") for name in files) == 3
 
@@ -1179,7 +1181,7 @@ async def test_a_session_without_pictures_has_nothing_to_hand_over(house: House)
     session = await house.drawn(stop_at="scenes")
 
     with pytest.raises(NothingReady):
-        await house.studio.download(OWNER, session.session_id)
+        await house.studio.download(OWNER, DownloadRequest(session_id=session.session_id))
     with pytest.raises(InvalidRequest):
         await house.studio.approve(OWNER, ApproveRequest(session_id=session.session_id, approved_scenes=[0]))
 
@@ -1190,7 +1192,7 @@ async def test_an_upgrade_draws_the_approved_drafts_final(house: House) -> None:
     house.painter.gate.close()
     views = await asyncio.gather(*(house.studio.approve(OWNER, request) for _ in range(10)))
     with pytest.raises(NotReady):
-        await house.studio.download(OWNER, session.session_id)
+        await house.studio.download(OWNER, DownloadRequest(session_id=session.session_id))
     house.painter.gate.open()
 
     session = await house.ended(session.session_id)
@@ -1199,7 +1201,13 @@ async def test_an_upgrade_draws_the_approved_drafts_final(house: House) -> None:
     assert [image.quality for scene in session.scenes if (image := scene.approved_image)] == ["final", "final"]
     assert len(house.painter.sent) == 5
     assert (
-        sum(n.endswith(".jpg") for n in names_in((await house.studio.download(OWNER, session.session_id)).chunks)) == 2
+        sum(
+            n.endswith(".jpg")
+            for n in names_in(
+                (await house.studio.download(OWNER, DownloadRequest(session_id=session.session_id))).chunks
+            )
+        )
+        == 2
     )
 
 
@@ -1232,7 +1240,7 @@ async def test_an_upgrade_the_budget_cannot_pay_keeps_the_draft(house: House) ->
     assert codes(session) == ["budget_reached"]
     assert session.scenes[0].approved_image == session.scenes[0].versions[0]
     assert (session.status, len(house.painter.sent)) == ("completed", 1)
-    assert await house.studio.download(OWNER, session.session_id)
+    assert await house.studio.download(OWNER, DownloadRequest(session_id=session.session_id))
 
 
 async def test_an_upgrade_that_fails_falls_back_and_can_be_tried_again(house: House) -> None:
@@ -1243,7 +1251,7 @@ async def test_an_upgrade_that_fails_falls_back_and_can_be_tried_again(house: Ho
     failed = await house.ended(session.session_id)
     assert failed.scenes[0].status == "failed"
     assert failed.scenes[0].approved_version == 1
-    assert await house.studio.download(OWNER, session.session_id)
+    assert await house.studio.download(OWNER, DownloadRequest(session_id=session.session_id))
 
     house.painter.errors.clear()
     await house.studio.approve(OWNER, request)
@@ -1266,7 +1274,7 @@ async def test_a_cancelled_upgrade_falls_back_to_the_draft(house: House) -> None
     session = await house.ended(session.session_id)
 
     assert sorted(image.quality for scene in session.scenes if (image := scene.approved_image)) == ["draft", "final"]
-    assert await house.studio.download(OWNER, session.session_id)
+    assert await house.studio.download(OWNER, DownloadRequest(session_id=session.session_id))
 
 
 async def test_an_approval_in_a_cancelled_session_draws_nothing(house: House) -> None:
@@ -1702,7 +1710,7 @@ async def test_other_peoples_sessions_do_not_exist(house: House) -> None:
         house.studio.status("bob", session.session_id),
         house.studio.cancel("bob", session.session_id),
         house.studio.delete("bob", session.session_id),
-        house.studio.download("bob", session.session_id),
+        house.studio.download("bob", DownloadRequest(session_id=session.session_id)),
         house.studio.picture("bob", session.session_id, image.file, None),
         house.studio.picture(None, session.session_id, image.file, "0" * 32),
     ]
@@ -2017,7 +2025,7 @@ async def test_an_approved_project_keeps_the_picture_and_the_words_that_were_app
     await house.ended(session.session_id)
 
     project = await house.studio.project(OWNER, session.session_id)
-    download = await house.studio.download(OWNER, session.session_id)
+    download = await house.studio.download(OWNER, DownloadRequest(session_id=session.session_id))
 
     with zipfile.ZipFile(io.BytesIO(b"".join(download.chunks))) as archive:
         told = json.loads(archive.read("scenes.json"))[0]

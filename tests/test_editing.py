@@ -20,6 +20,7 @@ from models import (
     CharacterEdit,
     ContentBlocked,
     ContinueRequest,
+    DownloadRequest,
     EditConflict,
     InvalidRequest,
     PlaceEdit,
@@ -683,7 +684,7 @@ async def test_an_approved_picture_stays_approved_through_a_split(house: House) 
 
     approved: list[Scene] = [s for s in (await now(house, session)).scenes if s.approved_image]
     assert [scene.scene_number for scene in approved] == [0, 1]
-    await house.studio.download(OWNER, session.session_id)
+    await house.studio.download(OWNER, DownloadRequest(session_id=session.session_id))
 
 
 # --- Over HTTP -------------------------------------------------------------------------------------------------
