@@ -1440,6 +1440,7 @@ class Studio:
     async def redraw_anchor(self, owner: str, session_id: str, name: str, request: AnchorRedraw) -> Accepted:
         """Draw a reference picture again; its scenes are stale once it is there. Raises `EditConflict`."""
         session = await self.owned(owner, session_id)
+        self._check_prompt(request.prompt, field="prompt")
         change = partial(redraw_anchor, name=name, request=request)
         await self._admit(session, change(session))
         return accepted(await self._go(await self.store.change(session_id, change)))
@@ -1577,10 +1578,10 @@ class Studio:
         scene = session.scene(scene_id)
         return scene.changed_in, self.scene_detail(session, scene)
 
-    def _check_prompt(self, prompt: str | None) -> None:
+    def _check_prompt(self, prompt: str | None, *, field: str = "image_prompt") -> None:
         """Raises `InvalidRequest` for a prompt that is longer than the image provider takes."""
         if prompt is not None and len(prompt) > self.limits.max_prompt_chars:
-            raise InvalidRequest(f"image_prompt is longer than {self.limits.max_prompt_chars} characters.")
+            raise InvalidRequest(f"{field} is longer than {self.limits.max_prompt_chars} characters.")
 
     async def regenerate(self, owner: str, request: RegenerateRequest) -> Accepted:
         """Draw one scene again; the earlier picture stays as a version. Raises `EditConflict` while it is drawn."""

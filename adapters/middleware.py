@@ -184,6 +184,8 @@ class PageFiles:
         if scope["type"] != "http" or not is_page_file(scope["path"]):
             await self._app(scope, receive, send)
             return
+        # A part of so small a file is not worth it, and Starlette refuses a part that is none in plain text.
+        scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"range"]
 
         async def send_cached(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -439,6 +439,14 @@ async def test_the_page_is_compressed_cached_and_strict(client: httpx.AsyncClien
     assert "style=" not in page.text
 
 
+@pytest.mark.parametrize("part", ["bytes=0-10", "bytes=99999999-", "words", ""])
+async def test_a_part_of_a_page_file_is_answered_with_the_whole(client: httpx.AsyncClient, part: str) -> None:
+    whole = await client.get("/style.css")
+    answer = await client.get("/style.css", headers={"Range": part})
+
+    assert (answer.status_code, answer.content) == (200, whole.content)
+
+
 async def test_every_answer_is_safe_to_open_in_a_browser(client: httpx.AsyncClient) -> None:
     for path in ("/", "/health", "/nowhere", "/docs", "/metrics", f"/status/{UNKNOWN}"):
         headers = (await client.get(path)).headers
