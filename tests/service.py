@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -19,6 +21,7 @@ import httpx
 from tests.fake_providers import REPOSITORY, FakeProviders
 
 ENDED = frozenset({"awaiting_review", "completed", "failed", "cancelled"})
+PORTS = range(20_000, 30_000)  # below those that the system gives away
 POLL_SECONDS = 0.005  # how often a starting server is tried
 
 Json = dict[str, Any]
@@ -180,10 +183,24 @@ def children(pid: int) -> list[int]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that is this process's own until it ends, also while the server that listens there is killed.
+
+    Ports that the system gives away may go to another test while a server is being started again.
+    """
+    folder = Path(tempfile.gettempdir()) / "story-test-ports"
+    folder.mkdir(exist_ok=True)
+    for port in random.sample(PORTS, len(PORTS)):
+        claim = os.open(folder / str(port), os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held until this process ends
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            os.close(claim)
+        else:
+            return port
+    raise RuntimeError("no port is free")
 
 
 def _plain_environment() -> dict[str, str]:
