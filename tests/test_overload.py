@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.checks import metric
 from tests.conftest import Json, missing, scale
 from tests.fake_providers import FakeProviders
 from tests.raw_http import (
@@ -175,7 +176,8 @@ async def test_slow_clients_cost_next_to_nothing(fake: FakeProviders) -> None:
     nowhere = half.replace(b"/generate", b"/nowhere", 1)
     with Service(fake) as service:
         session_id = (await done(service, service.generate(story(5, 4), num_scenes=4)))["session_id"]
-        files, memory = service.open_files(), memory_mb(service.pid)
+        files, tasks = service.open_files(), metric(service, "story_tasks")
+        memory = memory_mb(service.pid)
         wanted = json_request(b"/download", {"session_id": session_id})
         readers = [await Caller.connect(service.port, wanted, buffer=4096) for _ in range(100)]
         halves = [await Caller.connect(service.port, half) for _ in range(scale(100, 200))]
@@ -191,6 +193,7 @@ async def test_slow_clients_cost_next_to_nothing(fake: FakeProviders) -> None:
         for reader in readers:
             reader.leave()
         await until(lambda: service.open_files() <= files + MAX_MORE_FILES, "descriptors stay open")
+        await until(lambda: metric(service, "story_tasks") <= tasks, "tasks stay")
         again = await done(service, service.generate(story(6, 1), num_scenes=1))
 
     assert sipped == []
@@ -213,7 +216,7 @@ async def test_clients_that_leave_in_the_middle_leave_nothing_behind(fake: FakeP
         drawing = service.generate(story(8, 1), num_scenes=1)
         version = (await answer_to(service.port, request_bytes("GET", f"/status/{drawing}".encode()))).headers["etag"]
         fake.control(image_ms=50, picture_bytes=20_000)
-        files = service.open_files()
+        files, tasks = service.open_files(), metric(service, "story_tasks")
 
         def requests(number: int) -> bytes:
             kinds = (
@@ -234,6 +237,7 @@ async def test_clients_that_leave_in_the_middle_leave_nothing_behind(fake: FakeP
             await asyncio.gather(*(leave(number) for number in range(begin, min(many, begin + 200))))
         await until(lambda: _active(service) <= 1, "sessions of callers who left do not end")
         await until(lambda: service.open_files() <= files + MAX_MORE_FILES, "descriptors stay open")
+        await until(lambda: metric(service, "story_tasks") <= tasks, "tasks stay")
         again = await done(service, service.generate(story(9, 2), num_scenes=2))
 
         assert (again["status"], ready(again)) == ("completed", 2)
