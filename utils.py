@@ -105,6 +105,7 @@ _CLOSERS = "\"'”’»›)\\]」』）】〉》*_"
 _STOPS = ".!?…؟۔।॥。！？｡"
 _WIDE_STOPS = "。！？｡"  # they end a sentence without a space after them
 _OPENING = rf"[^\s{_STOPS}{_CLOSERS}]"
+_WORDY = re.compile(r"[^\W_]")
 _ATOM = re.compile(
     rf"(?<!\S)\S|(?<=\S)(?<![{_LEANS_FORWARD}])[{_UNSPACED}]|"
     rf"(?<=[{_WIDE_STOPS}]){_OPENING}|(?<=[{_WIDE_STOPS}][{_CLOSERS}]){_OPENING}|(?<=[{_WIDE_STOPS}][{_CLOSERS}]{{2}}){_OPENING}"
@@ -241,7 +242,24 @@ def _candidates(text: str, n: int) -> dict[int, float]:
     if len(scored) < n - 1:
         atoms = list(_atoms(text))[1:]
         scored = {offset: 4 * INSIDE_PARAGRAPH for offset in atoms[:: max(1, len(atoms) // (20 * n))]} | scored
-    return scored | {offset: MARKER_BONUS + MARKER_STEP * rank for offset, rank in markers.items()}
+    return _with_words(text, scored | {o: MARKER_BONUS + MARKER_STEP * rank for o, rank in markers.items()}, n)
+
+
+def _with_words(text: str, candidates: dict[int, float], n: int) -> dict[int, float]:
+    """The candidates with something to read between any two of them, as long as they are enough.
+
+    A break line (`* * *`) has a border on either side; cut at both, it would be a scene with nothing to draw.
+    """
+    kept: list[int] = []
+    for offset in sorted(candidates):
+        if not _WORDY.search(text, kept[-1] if kept else 0, offset):
+            if not kept or candidates[offset] <= candidates[kept[-1]]:
+                continue
+            kept.pop()
+        kept.append(offset)
+    while kept and not _WORDY.search(text, kept[-1]):
+        kept.pop()
+    return candidates if len(kept) < n - 1 else {offset: candidates[offset] for offset in kept}
 
 
 def _atoms(text: str) -> Iterator[int]:

@@ -798,3 +798,19 @@ def test_a_long_first_sentence_gives_its_first_clause() -> None:
 @pytest.mark.parametrize("text", ["", "\n", "***", "…", "x" * 500, "船" * 500], ids=repr)
 def test_a_title_is_never_empty_and_never_long(text: str) -> None:
     assert 1 <= len(scene_title(text)) <= 60
+
+
+@pytest.mark.parametrize("scenes", [5, 6, 7, 8])
+def test_a_break_line_is_no_scene_of_its_own(scenes: int) -> None:
+    story = "\n\n* * *\n\n".join(
+        f"At dawn the boat of {name} lay in the reeds. Nobody came to look for it before the rain." for name in NAMED
+    )
+
+    texts = [segment.text for segment in split_story(story, scenes)]
+
+    assert "".join(texts) == story
+    assert len(texts) == scenes
+    assert all(any(letter.isalpha() for letter in text) for text in texts)
+
+
+NAMED = ("Mira", "Tomas", "Elin", "Oskar")
