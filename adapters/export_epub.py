@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from adapters.export_html import PICTURE_TYPES, caption_of, depiction_of, language_of, paragraphs, title_of
+from adapters.export_html import PICTURE_TYPES, caption_of, depiction_of, is_told, language_of, paragraphs, title_of
 from models import Book, BookScene, ExportOptions
 from utils import fingerprint, stream_zip
 
@@ -29,6 +29,8 @@ figure { margin: 0 0 1em; text-align: center; page-break-inside: avoid; }
 img { max-width: 100%; max-height: 85vh; }
 p { margin: 0 0 1em; white-space: pre-wrap; }
 p.folded { white-space: normal; }
+p.heading { font-size: 1.3em; text-align: center; }
+p.break { text-align: center; }
 nav ol { list-style: none; padding: 0; }
 nav li { margin: 0.5em 0; }
 """
@@ -138,7 +140,7 @@ def _contents(book: Book) -> str:
 def _cover(book: Book) -> str:
     first = book.scenes[0]
     title = escape(title_of(book))
-    body = f"""<section epub:type="cover" role="doc-cover" aria-label="{title}">
+    body = f"""<section epub:type="cover" aria-label="{title}">
 <figure><img src="{_picture_name(1, first)}" alt="{escape(depiction_of(1, first))}"/></figure>
 <h1 dir="auto">{title}</h1>
 </section>"""
@@ -147,10 +149,11 @@ def _cover(book: Book) -> str:
 
 def _chapter(book: Book, number: int, scene: BookScene) -> str:
     caption = escape(caption_of(number, scene))
+    shown = "" if is_told(number, scene) else f" {caption}"
     body = f"""<section epub:type="chapter" role="doc-chapter" aria-labelledby="title">
-<h2 id="title" dir="auto"><span class="number">{number}</span> {caption}</h2>
+<h2 id="title" dir="auto"><span class="number">{number}</span>{shown}</h2>
 <figure><img src="{_picture_name(number, scene)}" alt="{escape(depiction_of(number, scene))}"/></figure>
-<div dir="auto">{paragraphs(scene.text)}</div>
+<div dir="auto">{paragraphs(number, scene)}</div>
 </section>"""
     return _page(book, caption, body)
 

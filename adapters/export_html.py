@@ -17,6 +17,7 @@ PICTURE_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 UNTITLED = "Untitled"
 BLOCK_BYTES = 768 * 1024  # of a picture at a time; a multiple of three, so that the blocks' base64 can be joined
 LONG_TITLE = 60  # characters; a longer one is set smaller
+MOST_ORNAMENTS = 15  # characters of a line between two scenes, as `* * *`
 FOLDED_CHARS = range(50, 101)  # the length of lines that were broken to fit a page
 
 _BLANK_LINES = re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+")
@@ -37,7 +38,7 @@ body {
   margin: 0; background: var(--paper); color: var(--ink); overflow-wrap: anywhere;
   font: 1.1875rem/1.7 "Iowan Old Style", Palatino, "Palatino Linotype", Georgia, "Noto Serif", serif;
 }
-:lang(ar), :lang(hi), :lang(ja), :lang(ko), :lang(zh) { line-height: 1.9; }
+.text:lang(ar), .text:lang(hi), .text:lang(ja), .text:lang(ko), .text:lang(zh) { line-height: 1.9; }
 img { display: block; max-width: 100%; }
 h1, h2 { line-height: 1.2; text-wrap: balance; font-weight: 600; }
 a { color: inherit; }
@@ -74,12 +75,17 @@ a { color: inherit; }
 h2 { margin: 0 0 1.5rem; font-size: 1.65rem; text-align: center; }
 h2 .number { display: block; margin-bottom: .2rem; font-size: 1rem; letter-spacing: .12em; }
 h2.long { font-size: 1.2rem; }
+h2.told bdi {
+  position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap;
+}
 .text p { margin: 0 0 1.1em; white-space: pre-wrap; unicode-bidi: plaintext; text-align: start; }
 .text p.folded { white-space: normal; }
+.text p.heading { font-size: 1.4em; line-height: 1.3; text-align: center; text-wrap: balance; }
+.text p.break { color: var(--soft); text-align: center; }
 .turn {
   position: fixed; inset-block-end: 1rem; inset-inline-end: 1rem; display: flex; align-items: center; gap: .2rem;
   padding: .2rem .3rem; border: 1px solid var(--line); border-radius: 2rem; background: var(--paper);
-  color: var(--soft); font: .85rem/1 system-ui, sans-serif; font-variant-numeric: tabular-nums; direction: ltr;
+  color: var(--soft); font: .85rem/1 system-ui, sans-serif; font-variant-numeric: tabular-nums;
 }
 .turn[hidden] { display: none; }
 .turn button {
@@ -101,6 +107,7 @@ h2.long { font-size: 1.2rem; }
   .scene img { width: 100%; max-height: none; border-radius: 0; box-shadow: none; }
   .words { padding: 0 1.3rem; }
   h2 { font-size: 1.4rem; }
+  .turn, .turn[hidden] { display: none; }
 }
 @media print {
   :root {
@@ -150,7 +157,7 @@ function here() {
 
 function show() {
   const number = here();
-  count.textContent = `${number} / ${pages.length - 1}`;
+  count.textContent = number ? `${number} / ${pages.length - 1}` : "";
   back.disabled = number === 0;
   on.disabled = number === pages.length - 1;
 }
@@ -226,26 +233,32 @@ def depiction_of(number: int, scene: BookScene) -> str:
     return one_line(scene.description) or caption_of(number, scene)
 
 
-def paragraphs(text: str) -> str:
-    """The words as paragraphs: marks apart, character for character what was written.
+def is_told(number: int, scene: BookScene) -> bool:
+    """Whether the words of a scene begin with its title, so that it need not be shown above them."""
+    return one_line(scene.text).casefold().startswith(caption_of(number, scene).casefold())
 
-    A blank line parts them; lines that were only broken to fit a page (`folded`) may run on.
-    """
-    words = printable(text)
-    inner = words.strip("\n")
+
+def paragraphs(number: int, scene: BookScene) -> str:
+    """The words as paragraphs, parted by blank lines: but for the marks, character for character what was written."""
+    words = printable(scene.text).strip("\n")
+    caption = caption_of(number, scene)
     written: list[str] = []
     at = 0
-    for gap in [*_BLANK_LINES.finditer(inner), None]:
-        paragraph = inner[at : gap.start() if gap else len(inner)]
-        kind = ' class="folded"' if _is_folded(paragraph) else ""
-        written.append(f"<p{kind}>{escape(paragraph, quote=False)}</p>{gap.group() if gap else ''}")
+    for gap in [*_BLANK_LINES.finditer(words), None]:
+        paragraph = words[at : gap.start() if gap else len(words)]
+        kind = "heading" if not at and one_line(paragraph) == caption else _kind(paragraph)
+        start = f'<p class="{kind}">' if kind else "<p>"
+        written.append(f"{start}{escape(paragraph, quote=False)}</p>{gap.group() if gap else ''}")
         at = gap.end() if gap else at
     return "".join(written)
 
 
-def _is_folded(paragraph: str) -> bool:
+def _kind(paragraph: str) -> str:
+    """`break` for a row of ornaments, `folded` where lines were only broken to fit a page, so that they may run on."""
+    if len(paragraph) <= MOST_ORNAMENTS and not any(map(str.isalnum, paragraph)):
+        return "break"
     lengths = [len(line) for line in paragraph.split("\n")[:-1]]
-    return bool(lengths) and all(length in FOLDED_CHARS for length in lengths)
+    return "folded" if lengths and all(length in FOLDED_CHARS for length in lengths) else ""
 
 
 def _head(book: Book, sources: str) -> str:
@@ -292,14 +305,15 @@ def _scene(number: int, scene: BookScene) -> tuple[str, str]:
     """What stands before the address of a scene's picture, and what after it."""
     caption = caption_of(number, scene)
     shape = "tall" if scene.height > scene.width else "wide"
-    long = ' class="long"' if len(caption) > LONG_TITLE else ""
+    kinds = [kind for kind, so in (("long", len(caption) > LONG_TITLE), ("told", is_told(number, scene))) if so]
+    kind = f' class="{" ".join(kinds)}"' if kinds else ""
     before = f"""<section class="page scene {shape}" id="scene-{number}" aria-labelledby="title-{number}">
 <figure><img width="{scene.width}" height="{scene.height}" decoding="async" \
 alt="{escape(depiction_of(number, scene))}" src=\""""
     after = f""""></figure>
 <div class="words">
-<h2 id="title-{number}"{long}><span class="number">{number}</span> <bdi>{escape(caption)}</bdi></h2>
-<div class="text" dir="auto">{paragraphs(scene.text)}</div>
+<h2 id="title-{number}"{kind}><span class="number">{number}</span> <bdi>{escape(caption)}</bdi></h2>
+<div class="text" dir="auto">{paragraphs(number, scene)}</div>
 </div>
 </section>
 """
