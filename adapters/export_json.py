@@ -20,7 +20,7 @@ def json_chunks(book: Book, options: ExportOptions) -> Iterator[bytes]:
         versions[picture.pop("scene_id")].append({k: v for k, v in picture.items() if k != "scene_number"})
     project["story_text"] = book.story_text
     project["scenes"] = [scene | {"versions": versions[scene["scene_id"]]} for scene in scenes if scene["file"]]
-    yield json.dumps(project, ensure_ascii=False, indent=1).encode()
+    yield json.dumps(project, ensure_ascii=False, indent=1).encode("utf-8", "replace")
 
 
 def _read(content: Path | bytes) -> Any:
