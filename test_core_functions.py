@@ -559,6 +559,7 @@ def pictures_nobody_shows_are_swept(folder: Path) -> None:
 def a_picture_has_a_readable_name_in_the_zip() -> None:
     assert zip_name(0, "The Mill, at dawn!", "jpg") == "scene_00_The_Mill_at_dawn.jpg"
     assert zip_name(12, "夜の森", "png") == "scene_12_夜の森.png"
+    assert zip_name(1, "भोर में मीरा", "jpg") == "scene_01_भोर_में_मीरा.jpg"
     assert zip_name(3, "../..", "jpg") == "scene_03_untitled.jpg"
     assert len(zip_name(3, "é" * 500, "jpg").encode()) < 110
 
