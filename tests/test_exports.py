@@ -434,6 +434,35 @@ def test_a_hostile_page_runs_nothing_in_a_browser(service: Service, tmp_path: Pa
     assert [words.strip() for words in Page(text).words] == [as_read(s["words"]).strip() for s in state["scenes"]]
 
 
+# Put into a page without its policy: presses keys, and notes which page stands at the top after each.
+PRESSING = """<script>
+const keys = %s, seen = [];
+function at_top() {
+  return [...document.querySelectorAll(".page")].findIndex((page) => Math.abs(page.getBoundingClientRect().top) < 40);
+}
+function next() {
+  if (seen.length === keys.length) { document.title = `seen ${seen}`; return; }
+  dispatchEvent(new KeyboardEvent("keydown", { key: keys[seen.length] }));
+  setTimeout(() => { seen.push(at_top()); next(); }, 100);
+}
+onload = next;
+</script>"""
+
+
+@pytest.mark.parametrize(("language", "on", "back"), [("en", "Right", "Left"), ("ar", "Left", "Right")])
+def test_arrows_turn_the_pages_the_way_the_story_runs(
+    service: Service, tmp_path: Path, language: str, on: str, back: str
+) -> None:
+    text = taken(service, drawn(service, STORIES[language])["session_id"], "html").decode()
+    keys = [f"Arrow{key}" for key in (back, on, on, back, on, on, on)]
+    page = tmp_path / "taken.html"
+    page.write_text(re.sub("<meta http-equiv[^>]*>", "", text).replace("</body>", PRESSING % keys + "</body>"), "utf-8")
+
+    shown = in_chromium(page, "--dump-dom", "--force-prefers-reduced-motion", "--window-size=1200,800")
+
+    assert "<title>seen 0,1,2,1,2,3,3</title>" in shown
+
+
 @pytest.mark.parametrize("kind", ["html", "zip"])
 def test_the_style_and_the_pictures_are_seen(service: Service, tmp_path: Path, kind: DownloadFormat) -> None:
     content = taken(service, drawn(service, STORIES["en"])["session_id"], kind)
