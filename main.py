@@ -971,7 +971,8 @@ def expected_version(if_match: str | None) -> int | None:
 
 def disposition(filename: str) -> str:
     """`Content-Disposition` for a file name in any script (RFC 6266)."""
-    plain = filename.encode("ascii", "ignore").decode().replace('"', "").replace("\\", "") or "story.zip"
+    stem, dot, suffix = filename.encode("ascii", "ignore").decode().replace('"', "").replace("\\", "").rpartition(".")
+    plain = f"{stem.strip('_') or 'story'}{dot}{suffix}"
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 

@@ -559,6 +559,7 @@ def pictures_nobody_shows_are_swept(folder: Path) -> None:
 def a_picture_has_a_readable_name_in_the_zip() -> None:
     assert zip_name(0, "The Mill, at dawn!", "jpg") == "scene_00_The_Mill_at_dawn.jpg"
     assert zip_name(12, "夜の森", "png") == "scene_12_夜の森.png"
+    assert zip_name(1, "भोर में मीरा", "jpg") == "scene_01_भोर_में_मीरा.jpg"
     assert zip_name(3, "../..", "jpg") == "scene_03_untitled.jpg"
     assert len(zip_name(3, "é" * 500, "jpg").encode()) < 110
 
@@ -2424,10 +2425,10 @@ async def what_is_approved_becomes_the_project(folder: Path) -> None:
 
         assert (approved.download_status, approved.approved_scenes) == ("ready", [0, 2])
         assert approved.project_id == session.session_id
-        assert len(names_in(everything.chunks)) == 6
+        assert len(names_in(everything.chunks)) == 7
         names = names_in(download.chunks)
         assert [name[:9] for name in names[:2]] == ["scene_00_", "scene_02_"]
-        assert set(names[2:]) == {"story.txt", "scenes.json", "project_info.json"}
+        assert set(names[2:]) == {"index.html", "story.txt", "scenes.json", "project_info.json"}
         assert (download.filename, download.media_type) == ("The_boat.zip", "application/zip")
         assert (project.approved_scenes, len(project.scenes), project.title) == (2, 2, "The boat")
         assert project.cover_url is not None

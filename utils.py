@@ -18,7 +18,7 @@ import unicodedata
 import uuid
 import zipfile
 from bisect import bisect_left, bisect_right
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -808,6 +808,12 @@ def _sample(text: str) -> str:
     return text[:LANGUAGE_SAMPLE] + " " + text[middle : middle + LANGUAGE_SAMPLE]
 
 
+def runs_right_to_left(text: str) -> bool:
+    """Whether most of its letters are written from right to left, as in Arabic or Hebrew."""
+    kinds = Counter(unicodedata.bidirectional(char) for char in _sample(text))
+    return kinds["R"] + kinds["AL"] > kinds["L"]
+
+
 def _by_small_words(sample: str) -> str:
     words = Counter(_SPACED_WORD.findall(sample.casefold()))
     total = words.total()
@@ -1141,7 +1147,7 @@ def _complexity(text: str, words: int, sentences: int) -> int:
 
 
 def _format(text: str, lines: list[_Line]) -> Literal["prose", "screenplay", "play", "chapters"]:
-    sluglines = sum(1 for line in lines if _is_slugline(text[line.start : line.end]))
+    sluglines = sum(1 for line in lines if is_slugline(text[line.start : line.end]))
     cues = _cue_names(text, lines)
     if sluglines >= 2 or (sluglines and cues):
         return "screenplay"
@@ -1151,7 +1157,8 @@ def _format(text: str, lines: list[_Line]) -> Literal["prose", "screenplay", "pl
     return "chapters" if len(chapters) >= 2 else "prose"
 
 
-def _is_slugline(words: str) -> bool:
+def is_slugline(words: str) -> bool:
+    """Whether a line is the heading of a scene in a script, as `INT. MILL - NIGHT`."""
     return len(words) <= 120 and bool(_SLUGLINE.match(words)) and bool(_SHOUTED.match(words) or words[0] in "内外內")
 
 
@@ -1214,7 +1221,7 @@ _SLUG_TIMES: dict[str, TimeOfDay] = {
 
 
 def _slugline(words: str, language: str) -> _Slug | None:
-    if not _is_slugline(words):
+    if not is_slugline(words):
         return None
     head = _SLUG_HEAD.match(words)
     if not head:
@@ -1371,7 +1378,7 @@ def _cue_names(text: str, lines: list[_Line]) -> Counter[str]:
     for i in range(len(lines)):
         if name := _is_cue(text, lines, i):
             found[name] += 1
-    if found.total() >= 3 or (found and any(_is_slugline(text[line.start : line.end]) for line in lines)):
+    if found.total() >= 3 or (found and any(is_slugline(text[line.start : line.end]) for line in lines)):
         return found
     return _colon_cues(text, lines)
 
@@ -1878,7 +1885,7 @@ def _body_start(text: str, lines: list[_Line]) -> int:
         words = text[line.start : line.end]
         heading = len(words) <= 120 and bool(_rank(text, line)[0])
         title = i == 0 and len(lines) > 1 and _stands_as_title(text, lines, 0)
-        if not (heading or title) or _is_slugline(words):
+        if not (heading or title) or is_slugline(words):
             return line.start if i else 0
     return 0
 
@@ -2123,7 +2130,7 @@ def read_borders(text: str, borders: Sequence[tuple[int, int]], analysis: Script
 _SESSION_NAME = re.compile(r"[0-9a-f]{32}")
 _IMAGE_NAME = re.compile(r"[0-9a-f]{12}-v\d{1,6}-[0-9a-f]{8}\.(?:jpg|png|webp)")
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a ZIP can say: the same input gives the same bytes
-_ZIP_CHUNK_BYTES = 256 * 1024
+_ZIP_CHUNK_BYTES = 1024 * 1024  # few: each is fetched from a thread of its own
 
 
 class ProjectFiles:
@@ -2288,26 +2295,45 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 def zip_name(scene_number: int, title: str, suffix: str) -> str:
     """The name of a picture in a ZIP, `scene_00_title.jpg`: any script, nothing a file system objects to."""
-    words = re.sub(r"[^\w]+", "_", unicodedata.normalize("NFC", title), flags=re.UNICODE).strip("_")
+    plain = (char if char.isalnum() or _is_mark(char) else "_" for char in unicodedata.normalize("NFC", title))
+    words = re.sub("__+", "_", "".join(plain)).strip("_")
     short = words.encode("utf-8")[:80].decode("utf-8", "ignore").strip("_")
     return f"scene_{scene_number:02d}_{short or 'untitled'}.{suffix}"
+
+
+_LINE_ENDS = re.compile("\r\n?|[\v\f\x85]")
+_NOT_PRINTED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
+
+def printable(text: str) -> str:
+    """The text as XML and HTML can hold it: line ends as one sign, U+FFFD for what is no character to be seen."""
+    return _NOT_PRINTED.sub("\ufffd", _LINE_ENDS.sub("\n", text))
+
+
+def one_line(text: str) -> str:
+    """The same on one line, as titles and captions are."""
+    return " ".join(printable(text).split())
+
+
+def _is_mark(char: str) -> bool:
+    """Whether it belongs to the letter before it, as the vowels of Hindi do."""
+    return unicodedata.category(char) in ("Mn", "Mc")
 
 
 def stream_zip(entries: Iterable[tuple[str, Path | bytes]]) -> Iterator[bytes]:
     """A ZIP of these (name, content) pairs, chunk by chunk, stored without compression (pictures are compressed).
 
-    The standard library's `zipfile` onto an unseekable sink: nothing is held but one chunk. The same entries give
-    the same bytes.
+    One entry is held at a time, so that its size and checksum stand before it: a program that reads a ZIP from a pipe
+    cannot tell where a stored entry ends otherwise. The same entries give the same bytes.
     """
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for name, content in entries:
             info = zipfile.ZipInfo(name, date_time=_ZIP_TIME)
             info.external_attr = 0o644 << 16
-            with archive.open(info, "w", force_zip64=False) as out, _open_entry(content) as source:
+            with archive.open(info, "w") as out, _open_entry(content) as source:
                 while chunk := source.read(_ZIP_CHUNK_BYTES):
                     out.write(chunk)
-                    yield from sink.take()
             yield from sink.take()
     yield from sink.take()
 
@@ -2317,21 +2343,47 @@ def _open_entry(content: Path | bytes) -> IO[bytes]:
 
 
 class _Sink(io.RawIOBase):
-    """Collects what is written until it is taken."""
+    """Collects the chunks of an entry until they are taken; until then its first one, the header, can be replaced."""
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
+        self._taken = 0  # bytes
+        self._held = 0
+        self._at_start = False
 
     def writable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._taken if self._at_start else self._taken + self._held
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """To the end, or back to where the entry begins."""
+        if whence != io.SEEK_SET or offset not in (self._taken, self._taken + self._held):
+            raise io.UnsupportedOperation("only to the beginning or to the end of the entry")
+        self._at_start = offset == self._taken and self._held > 0
+        return offset
+
     def write(self, chunk: Any, /) -> int:
-        self._chunks.append(bytes(chunk))
+        if self._at_start:
+            if len(chunk) != len(self._chunks[0]):
+                raise io.UnsupportedOperation("only a header of the same length takes the place of a header")
+            self._chunks[0] = bytes(chunk)
+            self._at_start = False
+        else:
+            self._chunks.append(bytes(chunk))
+            self._held += len(chunk)
         return len(chunk)
 
-    def take(self) -> list[bytes]:
-        chunks, self._chunks = self._chunks, []
-        return chunks
+    def take(self) -> Iterator[bytes]:
+        """The chunks, one by one: what was handed on is no longer held."""
+        chunks, self._chunks = deque(self._chunks), []
+        self._taken, self._held = self._taken + self._held, 0
+        while chunks:
+            yield chunks.popleft()
 
 
 # --- Small helpers ---------------------------------------------------------------------------------------------

@@ -234,7 +234,8 @@ SUCCESSES = {  # what an answer without a model is
     "/events/{session_id}": "Events. The data of each `scene` is a SceneView; of `progress` and `done`, a Progress "
     "with `session_id`, `status`, `scene_ids` in order, `cost_usd` and `error`. The stream ends after `done`.",
     "/sessions/{session_id}": "The session and its files are gone.",
-    "/download": "The file. In a ZIP: `story.txt`, `scenes.json`, `project_info.json` and the pictures in order.",
+    "/download": "The file. In a ZIP: the pictures in order, `index.html` that shows them, `story.txt`, `scenes.json` "
+    "and `project_info.json`.",
     "/images/{session_id}/{file}": "The picture.",
     "/health/live": "The process answers.",
     "/health/ready": "The process may be sent work.",

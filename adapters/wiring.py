@@ -27,6 +27,12 @@ from typing import Any
 
 from adapters.draft_images import MODEL as DRAFT_MODEL
 from adapters.draft_images import DraftImages
+from adapters.export_cbz import cbz_chunks
+from adapters.export_csv import csv_chunks
+from adapters.export_epub import epub_chunks
+from adapters.export_fountain import fountain_chunks
+from adapters.export_html import html_chunks
+from adapters.export_json import json_chunks
 from adapters.export_zip import zip_chunks
 from adapters.local_runner import LocalRunner
 from adapters.metrics import Metrics
@@ -45,6 +51,12 @@ log = logging.getLogger(__name__)
 
 EXPORTS: Mapping[DownloadFormat, StreamedExport | FileExport] = {
     "zip": StreamedExport("zip", "application/zip", zip_chunks),
+    "html": StreamedExport("html", "text/html", html_chunks),
+    "epub": StreamedExport("epub", "application/epub+zip", epub_chunks),
+    "cbz": StreamedExport("cbz", "application/vnd.comicbook+zip", cbz_chunks),
+    "csv": StreamedExport("csv", "text/csv", csv_chunks),
+    "fountain": StreamedExport("fountain", "text/plain", fountain_chunks),
+    "json": StreamedExport("json", "application/json", json_chunks),
 }
 NOT_YET = ("redis_url", "database_url", "storage_url")  # read and checked, but nothing uses them yet
 CLEAN_UP_SECONDS = 600.0

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import crowd, drafts, flat, footprint, pace, promises, reading, splitting, startup
+from benchmarks import crowd, drafts, flat, footprint, handing_over, pace, promises, reading, splitting, startup
 from benchmarks.figures import Figure, as_json, table
 
 BARS: dict[str, Callable[..., list[Figure]]] = {
@@ -23,6 +23,7 @@ BARS: dict[str, Callable[..., list[Figure]]] = {
     "drafts": drafts.measure,
     "reading": reading.measure,
     "footprint": footprint.measure,
+    "handing-over": handing_over.measure,
     "startup": startup.measure,
     "splitting": splitting.measure,
     "promises": promises.measure,

@@ -25,9 +25,11 @@ ALLOWED: dict[str, set[str]] = {
     "adapters.worker": {"business_logic", "utils", *BASE, "adapters"},
 }
 ADAPTER = {"business_logic", *CORE, "utils", *BASE}
-# The only adapters that use another: drafts are drawn by the painter in the pool, the journal saves itself, and
-# every answer has the same headers.
+# The only adapters that use another: drafts are drawn by the painter in the pool, the journal saves itself, every
+# answer has the same headers, and a ZIP and a book have the reading page's words.
 FAMILIES = {
+    "adapters.export_epub": {"adapters.export_html"},
+    "adapters.export_zip": {"adapters.export_html"},
     "adapters.draft_images": {"adapters.paper_cut", "adapters.process_pool"},
     "adapters.h11_problems": {"adapters.middleware"},
     "adapters.sqlite_journal": {"adapters.sqlite_salvage"},

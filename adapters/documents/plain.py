@@ -47,8 +47,10 @@ _TITLE_KEY = re.compile(r"^title:[ \t]*(.*(?:\n(?:[ \t]{3,}|\t).+)*)", re.IGNORE
 _TITLE_PAGE_KEYS = re.compile(
     r"^(?:title|credit|authors?|source|notes|draft date|date|contact|copyright|revision)\s*:", re.IGNORECASE
 )
-_BONEYARD = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
-_NOTE = re.compile(r"\[\[(?:[^\]\n]|\n(?!\n)|\](?!\]))*\]\]")
+_BONEYARD = re.compile(r"(?<!\\)/\*.*?(?:\*/|\Z)", re.DOTALL)
+_NOTE = re.compile(r"(?<!\\)\[\[(?:[^\]\n]|\n(?!\n)|\](?!\]))*\]\]")
+_FORCED_ACTION = re.compile(r"^!", re.MULTILINE)
+_ESCAPED = re.compile(r"\\(?=\[\\?\[|/\*)")
 _EMPHASIS = re.compile(r"[*_]+")
 _GUTENBERG_START = re.compile(r"^\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG EBOOK[^\n]*\n", re.MULTILINE)
 _GUTENBERG_END = re.compile(r"^\*\*\* ?END OF (?:THE|THIS) PROJECT GUTENBERG EBOOK", re.MULTILINE)
@@ -161,8 +163,9 @@ def _read_markdown(text: str) -> tuple[str, str]:
 
 
 def _read_fountain(text: str) -> tuple[str, str]:
-    """What Fountain does not print goes: the title page (its `Title:` is the title), the boneyard and the notes."""
+    """What Fountain does not print goes: the title page (its `Title:` is the title), the boneyard, notes, marks."""
     text = _NOTE.sub("", _BONEYARD.sub("", text)).lstrip("\n")
+    text = _ESCAPED.sub("", _FORCED_ACTION.sub("", text))
     page = _TITLE_PAGE.match(text + "\n")
     if page is None or not _TITLE_PAGE_KEYS.match(text):
         return _first_heading(text), text
