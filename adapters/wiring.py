@@ -27,6 +27,9 @@ from typing import Any
 
 from adapters.draft_images import MODEL as DRAFT_MODEL
 from adapters.draft_images import DraftImages
+from adapters.export_pdf import write_pdf
+from adapters.export_pptx import write_pptx
+from adapters.export_webp import write_webp
 from adapters.export_zip import zip_chunks
 from adapters.local_runner import LocalRunner
 from adapters.metrics import Metrics
@@ -45,6 +48,9 @@ log = logging.getLogger(__name__)
 
 EXPORTS: Mapping[DownloadFormat, StreamedExport | FileExport] = {
     "zip": StreamedExport("zip", "application/zip", zip_chunks),
+    "pdf": FileExport("pdf", "application/pdf", write_pdf),
+    "pptx": FileExport("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation", write_pptx),
+    "webp": FileExport("webp", "image/webp", write_webp),
 }
 NOT_YET = ("redis_url", "database_url", "storage_url")  # read and checked, but nothing uses them yet
 CLEAN_UP_SECONDS = 600.0

@@ -25,10 +25,12 @@ ALLOWED: dict[str, set[str]] = {
     "adapters.worker": {"business_logic", "utils", *BASE, "adapters"},
 }
 ADAPTER = {"business_logic", *CORE, "utils", *BASE}
-# The only adapters that use another: drafts are drawn by the painter in the pool, the journal saves itself, and
-# every answer has the same headers.
+# The only adapters that use another: drafts are drawn by the painter in the pool, the journal saves itself, every
+# answer has the same headers, and pages and slides get their pictures in the same way.
 FAMILIES = {
     "adapters.draft_images": {"adapters.paper_cut", "adapters.process_pool"},
+    "adapters.export_pdf": {"adapters.book_pictures"},
+    "adapters.export_pptx": {"adapters.book_pictures"},
     "adapters.h11_problems": {"adapters.middleware"},
     "adapters.sqlite_journal": {"adapters.sqlite_salvage"},
 }
