@@ -25,22 +25,16 @@ LONG_TEXT = 3000  # characters that no picture leaves room for
 LONG_WORD = 40  # letters; a longer one may be parted anywhere
 WRAPPED_LINE = 45  # characters: paragraphs of such lines were broken by a program, shorter ones by a poet
 
-# The faces for a language, best first; where there is none of them Typst takes any font that has the letters.
-SERIFS = [{"name": "Libertinus Serif"}]
-LATIN_FIRST = [{"name": "Libertinus Serif", "covers": "latin-in-cjk"}]
-FACES: dict[str, list[Json]] = {
-    "zh": [*LATIN_FIRST, {"name": "Noto Serif CJK SC"}],
-    "ja": [*LATIN_FIRST, {"name": "Noto Serif CJK JP"}],
-    "ko": [*LATIN_FIRST, {"name": "Noto Serif CJK KR"}],
-    "ar": [*SERIFS, {"name": "Noto Naskh Arabic"}],
-    "hi": [*SERIFS, {"name": "Noto Serif Devanagari"}],
-}
+# The faces for a language, best first, and those of other scripts; after them comes whatever is installed.
+SERIF = "Libertinus Serif"  # Latin, Greek, Cyrillic: Typst brings it
+FACES = {"zh": "Noto Serif CJK SC", "ja": "Noto Serif CJK JP", "ko": "Noto Serif CJK KR"}
 OTHER_FACES = (
     "Noto Naskh Arabic", "Noto Serif Devanagari", "Noto Serif Hebrew", "Noto Serif Thai", "Noto Serif Bengali",
     "Noto Serif Tamil", "Noto Serif Telugu", "Noto Serif Gujarati", "Noto Serif Gurmukhi", "Noto Serif Kannada",
     "Noto Serif Malayalam", "Noto Serif Sinhala", "Noto Serif Khmer", "Noto Serif Lao", "Noto Serif Myanmar",
     "Noto Serif Armenian", "Noto Serif Georgian", "Noto Serif Ethiopic", "Noto Serif CJK SC", "Noto Color Emoji",
 )  # fmt: skip
+SYMBOLS_ONLY = ("New Computer Modern", "New Computer Modern Math", "DejaVu Sans Mono")  # they join no letters
 REGIONS = {"zh": "cn", "ja": "jp", "ko": "kr"}
 LEADING = {"zh": 0.9, "ja": 0.9, "ko": 0.9, "ar": 1.05, "hi": 0.95}  # em: scripts without capitals stand closer
 LATIN_LEADING = 0.72
@@ -51,6 +45,7 @@ _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7ff\u
 _LONG_WORD = re.compile(f"[^\\s{_UNSPACED}]{{{LONG_WORD},}}")
 _NO_FORM = {"Cn", "Co", "Cs"}  # unassigned, private: no font that everybody has shows them
 _UNSHOWN = re.compile('the text `"(.+?)"` could not be displayed')
+_ESCAPED = re.compile(r"\\u\{([0-9a-f]+)\}")
 _ENTRY = re.compile(rb"(\d{10}) 00000 n")
 
 
@@ -66,12 +61,20 @@ def set_pages(data: Json) -> bytes:
     """The PDF with a stand-in for every picture."""
     import typst
 
+    fonts = typst.Fonts()
+    families = [family for family in fonts.families() if family not in SYMBOLS_ONLY]
+    content = json.dumps(data | {"fonts": data["fonts"] + sorted(set(families) - set(data["fonts"]))})
     try:
         pages = typst.compile(
-            TEMPLATE.read_bytes(), sys_inputs={"book": json.dumps(data)}, pdf_standards=["a-2b"], timestamp=0
+            TEMPLATE.read_bytes(),
+            font_paths=fonts,
+            ignore_system_fonts=True,  # they are in `fonts` already
+            sys_inputs={"book": content},
+            pdf_standards=["a-2b"],
+            timestamp=0,
         )
     except typst.TypstError as error:
-        if unshown := set("".join(_UNSHOWN.findall(error.diagnostic))):
+        if unshown := letters_in("".join(_UNSHOWN.findall(error.diagnostic))):
             raise FontMissing(font_advice(unshown)) from None  # the cause quotes the story
         raise RuntimeError("Typst could not set the pages.") from error
     return pages
@@ -87,12 +90,11 @@ def as_data(book: Book, options: ExportOptions) -> Json:
     return {
         "layout": options.layout,
         "page": PAGES[options.page_size],
-        "title": showable(book.title),
-        "title-rtl": is_rtl(book.title),
+        "title": line(book.title),
         "lang": language,
         "region": REGIONS.get(language),
         "rtl": is_rtl(book.story_text),
-        "fonts": FACES.get(language, SERIFS) + [{"name": name} for name in OTHER_FACES],
+        "fonts": [SERIF, *([FACES[language]] if language in FACES else []), *OTHER_FACES],
         "leading": LEADING.get(language, LATIN_LEADING),
         "date": [made.year, made.month, made.day, made.hour, made.minute, made.second],
         "cover": cover_colours(book.scenes[0].picture),
@@ -101,18 +103,23 @@ def as_data(book: Book, options: ExportOptions) -> Json:
 
 
 def scene_data(number: int, scene: BookScene, title: str) -> Json:
-    facts = (scene.location, scene.time_of_day, ", ".join(scene.characters))
+    facts = [scene.location, scene.time_of_day, ", ".join(scene.characters)]
     return {
         "number": scene.scene_number + 1,
-        "title": showable(scene.title),
+        "title": line(scene.title),
         "alt": showable(scene.description or scene.title),
         "ratio": scene.width / scene.height,
         "picture": list(stand_in(number, scene.picture.name)),
         "blocks": blocks_of(scene.text, title),
         "long": len(scene.text) > LONG_TEXT,
-        "facts": [showable(fact) for fact in facts if fact and fact != "unknown"],
-        "notes": showable(scene.description),
+        "facts": line(" · ".join(fact for fact in facts if fact and fact != "unknown")),
+        "notes": line(scene.description),
     }
+
+
+def line(text: str) -> Json:
+    """A text without paragraphs."""
+    return {"rtl": is_rtl(text), "text": showable(text)}
 
 
 def blocks_of(text: str, title: str) -> list[Json]:
@@ -157,6 +164,11 @@ def is_rtl(text: str) -> bool:
     return sum(each in ("R", "AL") for each in directions) > directions.count("L")
 
 
+def letters_in(quoted: str) -> set[str]:
+    """The letters of a text as Typst quotes it, where some are `\\u{e34}`."""
+    return set(_ESCAPED.sub(lambda found: chr(int(found[1], 16)), quoted))
+
+
 def font_advice(unshown: set[str]) -> str:
     """Which Debian packages have these letters, without quoting the story."""
     packages = sorted({package_with(char) for char in unshown})
@@ -166,12 +178,9 @@ def font_advice(unshown: set[str]) -> str:
 
 
 def package_with(char: str) -> str:
-    name = unicodedata.name(char, "")
-    if name.startswith(("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH", "HALFWIDTH")):
-        return "fonts-noto-cjk"
     if "\U0001f000" <= char <= "\U0001faff":
         return "fonts-noto-color-emoji"
-    return "fonts-noto-core"
+    return "fonts-noto-cjk" if unicodedata.east_asian_width(char) in "WF" else "fonts-noto-core"
 
 
 # --- The pictures ------------------------------------------------------------------------------------------------
