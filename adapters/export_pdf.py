@@ -21,6 +21,7 @@ Json = dict[str, Any]
 
 TEMPLATE = Path(__file__).with_suffix(".typ")
 PAGES: dict[PageSize, tuple[float, float]] = {"A4": (210, 297), "Letter": (215.9, 279.4), "square": (210, 210)}  # mm
+FORGETTING = 12  # Typst remembers the steps of its last ten documents, some 60 MB each for 200 scenes
 LONG_TEXT = 3000  # characters that no picture leaves room for
 LONG_WORD = 40  # letters; a longer one may be parted anywhere
 WRAPPED_LINE = 45  # characters: paragraphs of such lines were broken by a program, shorter ones by a poet
@@ -77,6 +78,9 @@ def set_pages(data: Json) -> bytes:
         if unshown := letters_in("".join(_UNSHOWN.findall(error.diagnostic))):
             raise FontMissing(font_advice(unshown)) from None  # the cause quotes the story
         raise RuntimeError("Typst could not set the pages.") from error
+    finally:
+        for _ in range(FORGETTING):
+            typst.compile(b"", font_paths=fonts, ignore_system_fonts=True)
     return pages
 
 
