@@ -97,6 +97,7 @@ def test_a_book_has_every_approved_picture_and_word_in_order(
     pages = pages_of(made)
     assert len(pages) == 4
     assert squeezed(pages[0]) == "The Paper Boat"
+    assert bookmarks_of(made) == [scene["title"] for scene in approved]
     for number, (page, scene) in enumerate(zip(pages[1:], approved, strict=True), start=1):
         assert letters(page) == letters(f"{text_of(BOAT, scene)} {number}")
 
@@ -429,6 +430,11 @@ def picture_boxes(made: Path, page: int) -> list[tuple[int, int, int, int]]:
         (round(left * scale), round((height - top) * scale), round(right * scale), round((height - bottom) * scale))
         for left, bottom, right, top in bounds
     ]
+
+
+def bookmarks_of(made: Path) -> list[str]:
+    with pypdfium2.PdfDocument(made) as document:
+        return [mark.get_title() for mark in document.get_toc()]
 
 
 def alike(shown: Image.Image, picture: Image.Image) -> bool:
