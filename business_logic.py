@@ -1748,7 +1748,7 @@ class Studio:
         """The approved scenes, or before an approval every ready one, as a file of that format.
 
         What is not streamed is made once in another process and kept in `exports/`. Raises `NotReady`,
-        `NothingReady`, `FontMissing`.
+        `NothingReady`, `FontMissing`, `StorageUnavailable`.
         """
         session = await self.owned(owner, request.session_id)
         book = await asyncio.to_thread(self._book, session, handed_over(session))
@@ -1767,9 +1767,14 @@ class Studio:
         async with self.flights("", f"{session.session_id}:{path.name}"):
             if not await asyncio.to_thread(path.is_file):
                 temporary = await asyncio.to_thread(self.files.begin, path)
-                await self.pool.run(export.write, book, options, temporary)
-                await self.store.get(session.session_id)  # deleted meanwhile: nothing is kept
-                await asyncio.to_thread(self.files.finish, temporary, path, keep=EXPORTS_KEPT)
+                try:
+                    await self.pool.run(export.write, book, options, temporary)
+                    await self.store.get(session.session_id)  # deleted meanwhile: nothing is kept
+                    await asyncio.to_thread(self.files.finish, temporary, path, keep=EXPORTS_KEPT)
+                except OSError as error:
+                    raise StorageUnavailable("The service cannot write to its disk.") from error
+                finally:
+                    await asyncio.to_thread(temporary.unlink, missing_ok=True)
         return path
 
     def _book(self, session: Session, shown: list[tuple[Scene, ImageVersion]]) -> Book:

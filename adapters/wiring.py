@@ -33,6 +33,9 @@ from adapters.export_epub import epub_chunks
 from adapters.export_fountain import fountain_chunks
 from adapters.export_html import html_chunks
 from adapters.export_json import json_chunks
+from adapters.export_pdf import write_pdf
+from adapters.export_pptx import write_pptx
+from adapters.export_webp import write_webp
 from adapters.export_zip import zip_chunks
 from adapters.local_runner import LocalRunner
 from adapters.metrics import Metrics
@@ -57,6 +60,9 @@ EXPORTS: Mapping[DownloadFormat, StreamedExport | FileExport] = {
     "csv": StreamedExport("csv", "text/csv", csv_chunks),
     "fountain": StreamedExport("fountain", "text/plain", fountain_chunks),
     "json": StreamedExport("json", "application/json", json_chunks),
+    "pdf": FileExport("pdf", "application/pdf", write_pdf),
+    "pptx": FileExport("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation", write_pptx),
+    "webp": FileExport("webp", "image/webp", write_webp),
 }
 NOT_YET = ("redis_url", "database_url", "storage_url")  # read and checked, but nothing uses them yet
 CLEAN_UP_SECONDS = 600.0
