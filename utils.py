@@ -2130,7 +2130,7 @@ def read_borders(text: str, borders: Sequence[tuple[int, int]], analysis: Script
 _SESSION_NAME = re.compile(r"[0-9a-f]{32}")
 _IMAGE_NAME = re.compile(r"[0-9a-f]{12}-v\d{1,6}-[0-9a-f]{8}\.(?:jpg|png|webp)")
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a ZIP can say: the same input gives the same bytes
-_ZIP_CHUNK_BYTES = 1024 * 1024  # few: each is fetched from a thread of its own
+_ZIP_CHUNK_BYTES = 256 * 1024
 
 
 class ProjectFiles:

@@ -27,6 +27,7 @@ def _comic_info(book: Book) -> bytes:
     told = (
         ("Title", one_line(book.title) or "Untitled"),
         ("Summary", "\n".join(one_line(scene.title) for scene in book.scenes)),
+        ("Notes", "Offline drafts" if book.draft else ""),
         ("Year", str(book.created_at.year)),
         ("Month", str(book.created_at.month)),
         ("Day", str(book.created_at.day)),

@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from adapters.export_html import PICTURE_TYPES, caption_of, depiction_of, is_told, language_of, paragraphs, title_of
+from adapters.export_html import (
+    DRAFTS,
+    PICTURE_TYPES,
+    caption_of,
+    depiction_of,
+    is_told,
+    language_of,
+    paragraphs,
+    title_of,
+)
 from models import Book, BookScene, ExportOptions
 from utils import fingerprint, stream_zip
 
@@ -140,10 +149,11 @@ def _contents(book: Book) -> str:
 def _cover(book: Book) -> str:
     first = book.scenes[0]
     title = escape(title_of(book))
+    drafts = f'<p class="break" xml:lang="en" lang="en">{DRAFTS}</p>\n' if book.draft else ""
     body = f"""<section epub:type="cover" aria-label="{title}">
 <figure><img src="{_picture_name(1, first)}" alt="{escape(depiction_of(1, first))}"/></figure>
 <h1 dir="auto">{title}</h1>
-</section>"""
+{drafts}</section>"""
     return _page(book, title, body)
 
 

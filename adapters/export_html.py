@@ -15,6 +15,7 @@ from utils import guess_language, one_line, printable, runs_right_to_left
 
 PICTURE_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 UNTITLED = "Untitled"
+DRAFTS = "Offline drafts"  # a draft is called a draft
 BLOCK_BYTES = 768 * 1024  # of a picture at a time; a multiple of three, so that the blocks' base64 can be joined
 LONG_TITLE = 60  # characters; a longer one is set smaller
 MOST_ORNAMENTS = 15  # characters of a line between two scenes, as `* * *`
@@ -273,7 +274,7 @@ def _head(book: Book, sources: str) -> str:
         for number, scene in enumerate(book.scenes, 1)
     )
     long = ' class="long"' if len(title) > LONG_TITLE else ""
-    note = '<p class="note" lang="en" dir="ltr">Offline drafts</p>\n' if book.draft else ""
+    note = f'<p class="note" lang="en" dir="ltr">{DRAFTS}</p>\n' if book.draft else ""
     return f"""<!doctype html>
 <html lang="{language}" dir="{direction}">
 <head>

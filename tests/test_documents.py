@@ -183,6 +183,14 @@ def test_fountain_is_kept_without_its_boneyard_notes_and_title_page() -> None:
     assert found.story_text.replace("\n\n\n\n", "\n\n") == script
 
 
+def test_marks_that_keep_words_from_being_markup_in_fountain_go() -> None:
+    found = read(
+        b"Title: Boat\n\n!# The mill\n\n!SHE CALLED\n\\[[not a note]] and \\/* no bones. Why not!\n!!", "a.fountain"
+    )
+
+    assert found.story_text.strip() == "# The mill\n\nSHE CALLED\n[[not a note]] and /* no bones. Why not!\n!"
+
+
 def test_what_stands_around_a_gutenberg_text_goes() -> None:
     mark = "*** {} OF THE PROJECT GUTENBERG EBOOK THE BOAT ***\n"
     content = f"Title: The Boat\n\n{mark.format('START')}\n{REEDS}\n{mark.format('END')}Licence"
