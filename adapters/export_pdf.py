@@ -169,7 +169,7 @@ def is_rtl(text: str) -> bool:
 
 
 def letters_in(quoted: str) -> set[str]:
-    """The letters of a text as Typst quotes it, some as `\\u{e34}`; marks and joiners where there is nothing else."""
+    """The letters of a text as Typst quotes it; marks and joiners only where there is nothing else."""
     found = set(_ESCAPED.sub(lambda found: chr(int(found[1], 16)), quoted))
     return {char for char in found if unicodedata.category(char) not in ("Mn", "Cf")} or found
 

@@ -20,6 +20,8 @@ STRIP = 640_080  # what the title takes of such a picture, at its lower edge
 TITLE_ONLY = 5  # this layout of the library's own template
 PAPER, INK, FACE = "14161A", "F7F2E6", "Georgia"
 SEE_THROUGH = "65000"  # thousandths of a percent
+LETTER_EM = 0.55  # the width of an average letter
+MOST_UNPARTED = 24  # letters of a word that should stay on one line
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest a ZIP can say: the same book gives the same file
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -124,13 +126,19 @@ def put_title(slide: Any, words: str, box: tuple[int, int, int, int], *, largest
 
 def fitting(words: str, width: int, height: int, largest: int) -> int:
     """The size in points at which the words fit the box, by the width of an average letter."""
-    letters = sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in words)
+    letters = breadth(words)
+    longest = min(MOST_UNPARTED, max(map(breadth, words.split()), default=0))
     for size in range(largest, 7, -1):
-        em = size * INCH / 72
-        lines = max(1.0, height * 0.8 // (em * 1.2))
-        if letters * em * 0.55 <= lines * width * 0.9:
+        letter = size * INCH / 72 * LETTER_EM
+        lines = max(1.0, height * 0.8 // (size * INCH / 72 * 1.2))
+        if letters * letter <= lines * width * 0.9 and longest * letter <= width:
             return size
     return 7
+
+
+def breadth(words: str) -> int:
+    """How many letters wide the words are; those of Chinese, Japanese and Korean count twice."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in words)
 
 
 def put_text(frame: Any, text: str) -> None:
