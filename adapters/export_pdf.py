@@ -15,7 +15,7 @@ from typing import Any
 
 from adapters.book_pictures import as_jpeg, on_white, stand_in, standing_in
 from models import Book, BookScene, ExportOptions, FontMissing, PageSize
-from utils import guess_language
+from utils import guess_language, is_slugline, runs_right_to_left
 
 Json = dict[str, Any]
 
@@ -41,7 +41,6 @@ LEADING = {"zh": 0.9, "ja": 0.9, "ko": 0.9, "ar": 1.05, "hi": 0.95}  # em: scrip
 LATIN_LEADING = 0.72
 
 _DASHES = re.compile(r"\W{1,9}")
-_SLUGLINE = re.compile(r"(?:\d+\.?\s+)?(?:INT|EXT|EST|I/E)[./ ]", re.IGNORECASE)
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff"
 _LONG_WORD = re.compile(f"[^\\s{_UNSPACED}]{{{LONG_WORD},}}")
 _NO_FORM = {"Cn", "Co", "Cs"}  # unassigned, private: no font that everybody has shows them
@@ -97,7 +96,7 @@ def as_data(book: Book, options: ExportOptions) -> Json:
         "title": line(book.title),
         "lang": language,
         "region": REGIONS.get(language),
-        "rtl": is_rtl(book.story_text),
+        "rtl": runs_right_to_left(book.story_text),
         "fonts": [SERIF, *([FACES[language]] if language in FACES else []), *OTHER_FACES],
         "leading": LEADING.get(language, LATIN_LEADING),
         "date": [made.year, made.month, made.day, made.hour, made.minute, made.second],
@@ -123,7 +122,7 @@ def scene_data(number: int, scene: BookScene, title: str) -> Json:
 
 def line(text: str) -> Json:
     """A text without paragraphs."""
-    return {"rtl": is_rtl(text), "text": showable(text)}
+    return {"rtl": runs_right_to_left(text), "text": showable(text)}
 
 
 def blocks_of(text: str, title: str) -> list[Json]:
@@ -138,7 +137,7 @@ def block_of(lines: list[str], title: str) -> Json:
         kind = "title"
     elif not others and _DASHES.fullmatch(first):
         kind = "break"
-    elif not others and _SLUGLINE.match(first):
+    elif not others and is_slugline(first):
         kind = "slugline"
     elif others and first.isupper() and len(first) < WRAPPED_LINE:
         kind = "speech"
@@ -146,7 +145,7 @@ def block_of(lines: list[str], title: str) -> Json:
         kind = "prose"
         if others and all(len(line) >= WRAPPED_LINE for line in lines[:-1]):
             lines = [" ".join(lines)]
-    return {"kind": kind, "rtl": is_rtl("".join(lines)), "lines": lines}
+    return {"kind": kind, "rtl": runs_right_to_left("".join(lines)), "lines": lines}
 
 
 def showable(text: str) -> str:
@@ -160,12 +159,6 @@ def _shown(char: str) -> str:
     if category == "Cc":
         return " " if char in "\t\n\r" else ""
     return "\ufffd" if category in _NO_FORM else char
-
-
-def is_rtl(text: str) -> bool:
-    """Whether most of the letters are read from right to left."""
-    directions = [unicodedata.bidirectional(char) for char in text]
-    return sum(each in ("R", "AL") for each in directions) > directions.count("L")
 
 
 def letters_in(quoted: str) -> set[str]:
