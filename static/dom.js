@@ -18,6 +18,9 @@ export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** Story text in one line, without the marks of a scene break. */
+export const inOneLine = (text) => text.replace(/(^|\s)(\*\s*){3,}/gu, " ").replace(/\s+/gu, " ").trim();
+
 /** Only pictures of this service are shown, whatever an answer says. */
 export const ours = (url) => (typeof url === "string" && url.startsWith("/images/") ? url : null);
 

@@ -2,16 +2,18 @@
 import { ask, whenKeyIsNeeded } from "./api.js";
 import { askFor } from "./ask.js";
 import { $, forDevice, h, kept } from "./dom.js";
-import { openPeople } from "./people.js";
 import { showProjects } from "./projects.js";
-import { openReader } from "./reader.js";
-import { openScene } from "./scene.js";
 import { closeStory, openStory, remember, setUpStory, story, tell, translateStory } from "./story.js";
-import { openTake } from "./take.js";
 import { LANGUAGES, chooseLanguage, t } from "./words.js";
 import { setUpWriting, showWriting } from "./write.js";
 
 const VIEWS = { write: "write", projects: "projects", story: "story-view" };
+const OVER = { // what opens over a story is loaded when it is first wanted
+  scene: { dialog: "scene", module: () => import("./scene.js"), open: (module, which) => module.openScene(which) },
+  people: { dialog: "people", module: () => import("./people.js"), open: (module) => module.openPeople() },
+  take: { dialog: "take", module: () => import("./take.js"), open: (module) => module.openTake() },
+  read: { dialog: "reader", module: () => import("./reader.js"), open: (module, which) => module.openReader(Number(which)) },
+};
 let shown = null;
 
 /** `#/`, `#/projects`, `#/s/{id}`, and over a story `/scene/{scene_id}`, `/people`, `/take`, `/read/{page}`. */
@@ -28,9 +30,8 @@ async function route() {
   show("story");
   if (!(await openStory(id))) return;
   $("dock").hidden = false;
-  const open = { scene: () => openScene(which), people: openPeople, take: openTake, read: () => openReader(Number(which)) }[over];
-  closeDialogs({ scene: "scene", people: "people", take: "take", read: "reader" }[over]);
-  open?.();
+  closeDialogs(OVER[over]?.dialog);
+  if (OVER[over]) OVER[over].open(await OVER[over].module(), which);
 }
 
 function show(view) {

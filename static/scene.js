@@ -51,13 +51,14 @@ async function look(mine, again = false) {
 
 function build(dialog) {
   const button = (id, label, act, look = "quiet") => h("button", { type: "button", id, class: look, onclick: (event) => busy(event.currentTarget, act) }, t(label));
+  const arrow = (id, label, sign, by) => h("button", { type: "button", id, class: "icon flip", "aria-label": t(label), onclick: () => neighbour(by) }, sign);
   const field = (name, rows) => [h("label", { for: `edit-${name}` }, t(`field_${name}`)),
     h(rows ? "textarea" : "input", { id: `edit-${name}`, rows, dir: "auto", maxlength: MOST[name], autocomplete: "off", oninput: typed })];
   dialog.replaceChildren(
     h("header", { class: "dialog-head" },
       h("div", {}, h("p", { class: "hint", id: "scene-place" }), h("h2", { id: "scene-heading", tabindex: "-1", dir: "auto" })),
       h("div", { class: "row" },
-        button("scene-before", "previous", () => neighbour(-1)), button("scene-after", "next", () => neighbour(1)),
+        arrow("scene-before", "previous", "←", -1), arrow("scene-after", "next", "→", 1),
         h("button", { type: "button", class: "icon", "aria-label": t("close"), onclick: () => dialog.close() }, "×"))),
     h("p", { class: "dialog-note note bad", role: "status" }),
     h("div", { class: "two" },

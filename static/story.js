@@ -1,7 +1,7 @@
 // One story: its state, the stream that keeps it fresh, its storyboard and what can be done with all of it.
 import { Problem, events, insist, pause, send, status } from "./api.js";
 import { askFor } from "./ask.js";
-import { $, announce, busy, forDevice, forTab, h, kept, ours, say } from "./dom.js";
+import { $, announce, busy, forDevice, forTab, h, inOneLine, kept, ours, say } from "./dom.js";
 import { elapsed, money, number, plainly, t, when } from "./words.js";
 
 const UNFINISHED = ["pending", "processing"];
@@ -23,8 +23,8 @@ let startedEmpty = false;
 
 export const unfinished = () => UNFINISHED.includes(story.view?.status);
 export const sceneOf = (sceneId) => story.view?.scenes.find((scene) => scene.scene_id === sceneId);
-export const shapeOf = (scene) =>
-  scene?.width ? `${scene.width} / ${scene.height}` : (story.settings.aspect || guessedShape()).replace(":", " / ");
+/** What was asked for, where this device knows it: a provider's sizes are a few pixels off, and nothing shall jump. */
+export const shapeOf = (scene) => (story.settings.aspect || (scene.width ? `${scene.width}:${scene.height}` : guessedShape())).replace(":", " / ");
 const guessedShape = () => {
   const drawn = story.view?.scenes.find((scene) => scene.width);
   return drawn ? `${drawn.width}:${drawn.height}` : "16:9";
@@ -307,7 +307,7 @@ function doing() {
   if (story.lost) said = t("lost");
   else if (unfinished()) {
     if (!view.story_bible && !ready) said = t("doing_reading");
-    else if (portraits.length && !ready) said = t("doing_portraits", { n: portraits.length });
+    else if (portraits.length && !ready) said = t("doing_portraits");
     else if (view.scenes.some((scene) => scene.status === "drawing") || ready) said = t("doing_drawing", all);
     else said = t("doing_writing", all);
   } else if (view.status === "cancelled") said = t("is_cancelled", all);
@@ -345,8 +345,9 @@ function dock() {
   const wanted = [];
   if (unfinished()) wanted.push(["stop", t("stop")]);
   else if (open.length || view.status === "failed" || view.anchors.some((anchor) => anchor.stale)) {
-    const price = totalOf(open.map((scene) => scene.redraw_cost_usd));
-    wanted.push(["continue", open.length && price !== 0 ? t("continue_for", { price: money(price) }) : t("continue"), "main"]);
+    const portraits = view.anchors.filter((anchor) => anchor.stale || anchor.status === "failed");
+    const price = totalOf([...open, ...portraits].map((each) => each.redraw_cost_usd));
+    wanted.push(["continue", price !== 0 ? t("continue_for", { price: money(price) }) : t("continue"), "main"]);
   }
   if (ready.length) {
     const all = ready.every((scene) => story.chosen.has(scene.scene_id));
@@ -422,12 +423,13 @@ class Card {
     say(this.number, number(scene.scene_number + 1));
     say(this.link, scene.title || t("scene_n", { n: scene.scene_number + 1 }));
     this.link.href = `#/s/${story.id}/scene/${this.sceneId}`;
-    say(this.excerpt, scene.error ? plainly(scene.error) : scene.excerpt.replace(/\s+/gu, " ").trim());
+    say(this.excerpt, scene.error ? plainly(scene.error) : inOneLine(scene.excerpt));
     this.excerpt.classList.toggle("bad", Boolean(scene.error));
     say(this.state, t(`state_${state}`));
     this.redraw.hidden = !["failed", "stale"].includes(state) || scene.error?.code === "content_blocked";
-    say(this.redraw, scene.redraw_cost_usd ? t("redraw_for", { price: money(scene.redraw_cost_usd) }) : t("redraw"));
-    this.redraw.setAttribute("aria-label", `${this.redraw.textContent}: ${this.link.textContent}`);
+    const price = scene.redraw_cost_usd ? money(scene.redraw_cost_usd) : "";
+    say(this.redraw, `↻ ${price}`);
+    this.redraw.setAttribute("aria-label", `${price ? t("redraw_for", { price }) : t("redraw")}: ${this.link.textContent}`);
     this.approve.hidden = !ours(scene.image_url);
     this.picture(scene);
     this.mark();

@@ -53,13 +53,10 @@ export function elapsed(seconds) {
   return whole < 60 ? unit(whole, "second") : `${unit(Math.floor(whole / 60), "minute")} ${unit(whole % 60, "second")}`;
 }
 
-/** A list of story words, as the language joins them. */
-export const list = (items) => new Intl.ListFormat(language, { type: "conjunction" }).format(items);
-
 /** A problem in plain words with what can be done; codes that have no words say what the service said. */
 export function plainly(problem) {
   if (problem.name === "AbortError") return "";
-  const code = `error_${problem.code}`;
+  const code = `error_${known(`error_${problem.code}`) ? problem.code : problem.code.replace(/^[a-z]+_(?=not_found)/, "")}`;
   const said = known(code) ? t(code) : problem.message || t("error_internal_error");
   const field = problem.errors?.map((error) => error.loc.split(".")).flat().find((name) => known(`field_${name}`));
   const where = problem.code === "invalid_request" && field ? ` ${t("look_at", { field: t(`field_${field}`) })}` : "";

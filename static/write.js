@@ -1,7 +1,7 @@
 // Writing: the story, what is in it, how it is drawn and what that costs.
 import { Problem, ask, insist, newKey } from "./api.js";
-import { $, announce, busy, forDevice, forTab, h, kept, say } from "./dom.js";
-import { list, money, number, plainly, t } from "./words.js";
+import { $, announce, busy, forDevice, forTab, h, inOneLine, kept, say } from "./dom.js";
+import { money, number, plainly, t } from "./words.js";
 
 const STYLES = ["cinematic", "cartoon", "realistic", "artistic"];
 const SHAPES = ["16:9", "3:2", "4:3", "1:1", "3:4", "2:3", "9:16"];
@@ -153,7 +153,7 @@ function showFound() {
     return;
   }
   const { analysis } = analyzed;
-  const facts = [t("words", { n: analysis.words }), t("scenes_found", { n: analyzed.num_scenes })];
+  const facts = [t("words", { n: analysis.words }), t("scenes", { n: analyzed.num_scenes })];
   facts.push(t("minutes", { n: Math.max(1, Math.round(analysis.reading_time_minutes)) }));
   const languages = new Intl.DisplayNames(document.documentElement.lang, { type: "language" });
   if (analysis.language !== "und") facts.push(languages.of(analysis.language));
@@ -167,7 +167,7 @@ function showFound() {
     row("characters", analysis.characters), row("places", analysis.locations), borders].filter(Boolean));
 }
 
-const firstLine = (text) => `${text.replace(/\s+/gu, " ").trim().slice(0, 110)}…`;
+const firstLine = (text) => `${inOneLine(text).slice(0, 110)}…`;
 
 function showCost() {
   if (!analyzed) {
