@@ -14,7 +14,9 @@ export async function openScene(sceneId) {
   if (!sceneOf(sceneId)) return (location.hash = `#/s/${story.id}`);
   const dialog = $("scene");
   open?.stop();
-  open = { sceneId, detail: null, etag: null, seen: "", splitting: false };
+  const scene = sceneOf(sceneId); // what is known already is there at once, the rest of the text and the versions follow
+  const detail = { ...scene, text: scene.excerpt, versions: [], current_version: null };
+  open = { sceneId, detail, etag: null, seen: "", splitting: false };
   open.stop = onChange(() => look(open));
   build(dialog);
   openDialog(dialog, closed);
@@ -50,6 +52,7 @@ async function look(mine, again = false) {
 }
 
 function build(dialog) {
+  $("scene").scrollTop = 0;
   const button = (id, label, act, look = "quiet") => h("button", { type: "button", id, class: look, onclick: (event) => busy(event.currentTarget, act) }, t(label));
   const arrow = (id, label, sign, by) => h("button", { type: "button", id, class: "icon flip", "aria-label": t(label), onclick: () => neighbour(by) }, sign);
   const field = (name, rows) => [h("label", { for: `edit-${name}` }, t(`field_${name}`)),
@@ -79,10 +82,7 @@ function build(dialog) {
         h("form", { class: "edit", onsubmit: (event) => (event.preventDefault(), busy($("scene-save"), save)) },
           field("title"), field("description", 4), field("image_prompt", 6),
           h("div", { class: "row" }, h("button", { id: "scene-save", class: "main" }, t("save")), h("span", { id: "edit-note", class: "hint", role: "status" }))))));
-  const scene = sceneOf(open.sceneId);
-  say($("scene-heading"), scene.title);
-  say($("scene-text"), scene.excerpt);
-  $("scene-frame").style.setProperty("--shape", shapeOf(scene));
+  fill();
 }
 
 function fill() {
@@ -98,6 +98,7 @@ function fill() {
   say($("scene-redraw"), detail.redraw_cost_usd ? t("redraw_for", { price: money(detail.redraw_cost_usd) }) : t("redraw"));
   for (const [id, off] of [["scene-before", detail.scene_number === 0], ["scene-after", detail.scene_number === last],
     ["scene-earlier", detail.scene_number === 0], ["scene-later", detail.scene_number === last], ["scene-merge", detail.scene_number === last]]) $(id).disabled = off;
+  $("scene-split").disabled = !open.etag;
   picture(detail);
   versions(detail);
   checks(detail);
@@ -107,7 +108,7 @@ function fill() {
     const wanted = typedBefore[name] ?? detail[name] ?? "";
     if ($(`edit-${name}`).value !== wanted) $(`edit-${name}`).value = wanted;
   }
-  say($("edit-note"), Object.keys(typedBefore).length ? t("not_saved") : "");
+  if (Object.keys(typedBefore).length) say($("edit-note"), t("not_saved"));
 }
 
 function picture(detail) {
@@ -155,7 +156,7 @@ function typed() {
 }
 
 const changesNow = () => Object.fromEntries(EDITED.map((name) => [name, $(`edit-${name}`).value])
-  .filter(([name, value]) => open.detail && value.trim() !== (open.detail[name] ?? "").trim()));
+  .filter(([name, value]) => value.trim() !== (open.detail[name] ?? "").trim()));
 
 /** Changes that leave something out are kept as they were: an empty title is no title. */
 async function save() {
@@ -166,7 +167,6 @@ async function save() {
   if (done) unsaved.delete(mine.sceneId);
   if (mine === open) {
     say($("edit-note"), done ? t("saved") : t("not_saved"));
-    if (done) fill();
   }
   return done;
 }
@@ -179,7 +179,7 @@ async function edit(changes) {
     if ("title" in changes || "description" in changes || "image_prompt" in changes) unsaved.delete(mine.sceneId);
     Object.assign(mine, { detail: await answer.json(), etag: answer.headers.get("ETag") });
   });
-  if (mine === open) await look(mine, true);
+  if (mine === open) await look(mine, !done);
   return done;
 }
 

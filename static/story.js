@@ -9,8 +9,8 @@ const WAIT_SECONDS = 20; // of one poll, when there is no stream
 const SYNC_MS = 1500; // the stream does not tell of portraits: the state is asked for, no oftener than this
 const RECENT = 12;
 
-/** The story that is open: `view` is what `/status` said last, `etag` its version. */
-export const story = { id: null, view: null, etag: null, chosen: new Set(), settings: {}, lost: false };
+/** The story that is open: `view` is what `/status` said last, `etag` which state that was, `version` what the stream told. */
+export const story = { id: null, view: null, etag: null, version: null, chosen: new Set(), settings: {}, lost: false };
 const watchers = new Set(); // dialogs that want to know what changed
 export const onChange = (tell) => (watchers.add(tell), () => watchers.delete(tell));
 
@@ -76,6 +76,7 @@ export function closeStory() {
   story.id = null;
   story.view = null;
   $("dock").hidden = true;
+  say($("doing"), "");
 }
 
 export const recent = () => kept.get(forDevice, "recent") || [];
@@ -98,11 +99,13 @@ export function apply({ view, etag }) {
   const first = story.view === null;
   story.view = view;
   story.etag = etag;
+  story.version = /^"(\d+)"$/.exec(etag || "")?.[1];
   if (first) keepRecent();
   if (unfinished() && !began) beginAt(Date.now() - Math.max(0, Date.parse(view.updated_at) - Date.parse(view.created_at)));
   arrange(view.scenes.map((scene) => scene.scene_id));
   for (const scene of view.scenes) cards.get(scene.scene_id).update(scene);
-  changed();
+  if (first) show(); // with the cards, in one frame: nothing moves afterwards
+  else changed();
 }
 
 export function applyScene(scene) {
@@ -136,11 +139,14 @@ let painting = 0;
 function changed() {
   painting ||= requestAnimationFrame(() => {
     painting = 0;
-    if (!story.view) return;
-    head();
-    dock();
-    for (const tell of watchers) tell();
+    if (story.view) show();
   });
+}
+
+function show() {
+  head();
+  dock();
+  for (const tell of watchers) tell();
 }
 
 // --- Watching: the stream, and when it breaks, asking
@@ -154,8 +160,7 @@ export async function watch() {
     while (story.id === id && unfinished()) {
       try {
         if (broken < 2) {
-          const version = /^"(\d+)"$/.exec(story.etag || "")?.[1];
-          const ended = await events(id, version, mine.signal, streamed);
+          const ended = await events(id, story.version, mine.signal, streamed);
           if (!ended) broken += 1;
           const now = await status(id, { etag: story.etag, signal: mine.signal });
           if (now) apply(now);
@@ -188,7 +193,7 @@ function streamed(event) {
   if (!story.view) return;
   if (event.name === "scene") applyScene(event.data);
   if (event.name === "progress") applyProgress(event.data);
-  if (event.id) story.etag = `"${event.id}"`;
+  if (event.id) story.version = event.id; // not the ETag: portraits and the bible come with the whole state only
   connected(true);
 }
 

@@ -13,6 +13,7 @@ let reading = null; // the analysis under way
 let timer = 0;
 let analyzed = null; // the last answer
 let models = null;
+let failed = false; // whether the note is about the analysis
 let sent = () => {};
 
 /** Sets up the form; `go(id, settings)` is called when the service has taken the story. */
@@ -131,10 +132,12 @@ async function read() {
     const answer = await ask("POST", "/analyze", { json: body(), signal });
     analyzed = answer;
     showFound();
-    note(null);
+    if (failed) note(null);
+    failed = false;
   } catch (problem) {
     if (signal.aborted) return;
     if (!(problem instanceof Problem)) throw problem;
+    failed = true;
     note(problem);
     if (problem.retryable) later((problem.retryAfter ?? 3) * 1000);
   } finally {
@@ -253,6 +256,8 @@ async function draw() {
     return;
   }
   note(null);
+  clearTimeout(timer);
+  reading?.abort();
   try {
     const { session_id } = await insist(() => ask("POST", "/generate", { json: request, headers: { "Idempotency-Key": keyFor(request) } }));
     kept.set(forTab, "sending", null);
