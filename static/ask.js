@@ -2,6 +2,9 @@
 import { $, h, openDialog } from "./dom.js";
 import { t } from "./words.js";
 
+/** The cross that closes a dialog. */
+export const cross = (dialog) => h("button", { class: "icon", "aria-label": t("close"), onclick: () => dialog.close() }, "×");
+
 /** Resolves with what was typed (true when there is nothing to type), or null when it was closed. */
 export function askFor({ heading, text, input = null, label = "", ok, danger = false }) {
   const dialog = $("ask");
@@ -18,8 +21,8 @@ export function askFor({ heading, text, input = null, label = "", ok, danger = f
     h("h2", { id: "ask-heading" }, heading), h("p", { id: "ask-text" }, text),
     field && [h("label", { for: "ask-input" }, label), field],
     h("div", { class: "row end" },
-      h("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, t("not_now")),
-      h("button", { class: danger ? "main danger" : "main" }, ok)));
+      h("button", { class: "quiet", onclick: () => dialog.close() }, t("not_now")),
+      h("button", { type: "submit", class: danger ? "main danger" : "main" }, ok)));
     dialog.setAttribute("aria-describedby", "ask-text");
     dialog.replaceChildren(form);
     openDialog(dialog, () => resolve(value));

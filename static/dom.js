@@ -1,9 +1,11 @@
 // Small helpers to make elements. Whatever is appended is text or an element, never HTML.
 export const $ = (id) => document.getElementById(id);
 
-/** An element; `on…` attributes are listeners, true is an empty attribute, false and null are left out. */
+/** An element; `on…` attributes are listeners, true is an empty attribute, false and null are left out; a button submits
+ *  nothing unless it says so. */
 export function h(name, attributes = {}, ...children) {
   const node = document.createElement(name);
+  if (name === "button") node.type = "button";
   for (const [key, value] of Object.entries(attributes)) {
     if (value === false || value === null || value === undefined) continue;
     if (key.startsWith("on")) node.addEventListener(key.slice(2), value);

@@ -1,14 +1,17 @@
 // The story bible: who is in the story, how they look, where it happens; and the portraits.
 import { send } from "./api.js";
+import { cross } from "./ask.js";
 import { $, busy, h, openDialog, ours, say } from "./dom.js";
 import { apply, command, onChange, story } from "./story.js";
 import { money, plainly, t } from "./words.js";
 
 let stop = () => {};
 let shown = "";
+let saved = false; // whether the note below the form says so
 
 export function openPeople() {
   shown = "";
+  saved = false;
   stop();
   stop = onChange(fill);
   fill();
@@ -26,8 +29,7 @@ function fill() {
   const before = Object.fromEntries([...$("people").querySelectorAll("[data-entry]")].filter((field) => field.value !== field.defaultValue).map((field) => [field.id, field.value]));
   const focused = document.activeElement?.id;
   shown = now;
-  const close = h("button", { type: "button", class: "icon", "aria-label": t("close"), onclick: () => $("people").close() }, "×");
-  const head = h("header", { class: "dialog-head" }, h("h2", { id: "people-heading", tabindex: "-1" }, t("people")), h("div", { class: "row" }, close));
+  const head = h("header", { class: "dialog-head" }, h("h2", { id: "people-heading", tabindex: "-1" }, t("people")), cross($("people")));
   const note = h("p", { class: "dialog-note note bad", role: "status" });
   if (!bible) return $("people").replaceChildren(head, note, h("p", {}, t("no_bible")));
   const form = h("form", { class: "edit bible", onsubmit: (event) => (event.preventDefault(), busy($("bible-save"), save)) },
@@ -39,7 +41,7 @@ function fill() {
     h("h3", {}, t("places")),
     h("ul", { class: "people" }, bible.places.map((place, i) => entry("place", place.name, place.description, i))),
     adding("place"),
-    h("div", { class: "row sticky" }, h("button", { id: "bible-save", class: "main" }, t("save")), h("span", { class: "hint", id: "bible-note", role: "status" }, t("bible_hint"))));
+    h("div", { class: "row sticky" }, h("button", { type: "submit", id: "bible-save", class: "main" }, t("save")), h("span", { class: "hint", id: "bible-note", role: "status" }, t(saved ? "saved" : "bible_hint"))));
   $("people").replaceChildren(head, note, form);
   for (const [id, value] of Object.entries(before)) if ($(id)) $(id).value = value;
   if (focused && $("people").open) ($(focused) || $("people-heading")).focus();
@@ -49,7 +51,7 @@ const most = { character: 320, place: 240 };
 
 function entry(kind, name, words, i, anchor) {
   const id = `${kind}-${i}`;
-  const remove = h("button", { type: "button", class: "quiet small", id: `${id}-remove`, "aria-label": `${t("remove")}: ${name}`,
+  const remove = h("button", { class: "quiet small", id: `${id}-remove`, "aria-label": `${t("remove")}: ${name}`,
     onclick: (event) => busy(event.currentTarget, () => change({ [`${kind}s`]: [{ name, remove: true }] })) }, t("remove"));
   return h("li", {}, anchor && portrait(anchor, id), h("div", {},
     h("label", { for: id, dir: "auto" }, name),
@@ -72,7 +74,7 @@ function portrait(anchor, id) {
     await command(() => send("PUT", path, { form }));
     file.value = "";
   } });
-  const button = (name, label, attributes) => h("button", { type: "button", class: "quiet small", id: `${id}-${name}`, "aria-label": `${label}: ${anchor.name}`, ...attributes }, label);
+  const button = (name, label, attributes) => h("button", { class: "quiet small", id: `${id}-${name}`, "aria-label": `${label}: ${anchor.name}`, ...attributes }, label);
   return h("div", { class: "portrait" },
     h("div", { class: "frame" }, url ? h("img", { src: url, alt: t("portrait_of", { name: anchor.name }), width: anchor.width, height: anchor.height }) : ""),
     h("p", { class: "hint" }, anchor.error ? plainly(anchor.error) : t(`state_${anchor.stale && anchor.status === "ready" ? "stale" : anchor.status}`)),
@@ -96,7 +98,9 @@ async function save() {
     if (name && $(`new-${kind}`).value.trim()) all.push({ name, [words]: $(`new-${kind}`).value.trim() });
   }
   if (!edit.style && !edit.characters.length && !edit.places.length) return;
-  if (await change(edit)) say($("bible-note"), t("saved"));
+  saved = true; // whatever redraws the form meanwhile says so too
+  saved = await change(edit);
+  say($("bible-note"), t(saved ? "saved" : "not_saved"));
 }
 
 async function change(edit) {

@@ -30,7 +30,7 @@ const rightToLeft = () => directionOf(story.view.analysis.language) === "rtl";
 
 function build(dialog) {
   dialog.dir = rightToLeft() ? "rtl" : "ltr"; // the pages turn as the story reads, not as the interface does
-  const button = (id, label, sign, act) => h("button", { type: "button", id, class: "icon", "aria-label": t(label), onclick: act }, sign);
+  const button = (id, label, sign, act) => h("button", { id, class: "icon", "aria-label": t(label), onclick: act }, sign);
   dialog.replaceChildren(
     h("header", { class: "reader-head" }, h("h2", { id: "reader-title", dir: "auto" }, story.view.title),
       button("reader-full", "full_screen", "⛶", full), button("reader-close", "close", "×", () => dialog.close())),

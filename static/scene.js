@@ -1,5 +1,6 @@
 // Working on one scene: its words beside its picture, its versions, its borders and its place.
 import { send } from "./api.js";
+import { cross } from "./ask.js";
 import { $, busy, h, openDialog, ours, say } from "./dom.js";
 import { apply, command, onChange, redraw, sceneOf, shapeOf, stateOf, story, tell } from "./story.js";
 import { money, number, plainly, t } from "./words.js";
@@ -53,8 +54,8 @@ async function look(mine, again = false) {
 
 function build(dialog) {
   $("scene").scrollTop = 0;
-  const button = (id, label, act, look = "quiet") => h("button", { type: "button", id, class: look, onclick: (event) => busy(event.currentTarget, act) }, t(label));
-  const arrow = (id, label, sign, by) => h("button", { type: "button", id, class: "icon flip", "aria-label": t(label), onclick: () => neighbour(by) }, sign);
+  const button = (id, label, act, look = "quiet") => h("button", { id, class: look, onclick: (event) => busy(event.currentTarget, act) }, t(label));
+  const arrow = (id, label, sign, by) => h("button", { id, class: "icon flip", "aria-label": t(label), onclick: () => neighbour(by) }, sign);
   const field = (name, rows) => [h("label", { for: `edit-${name}` }, t(`field_${name}`)),
     h(rows ? "textarea" : "input", { id: `edit-${name}`, rows, dir: "auto", maxlength: MOST[name], autocomplete: "off", oninput: typed })];
   dialog.replaceChildren(
@@ -62,15 +63,15 @@ function build(dialog) {
       h("div", {}, h("p", { class: "hint", id: "scene-place" }), h("h2", { id: "scene-heading", tabindex: "-1", dir: "auto" })),
       h("div", { class: "row" },
         arrow("scene-before", "previous", "←", -1), arrow("scene-after", "next", "→", 1),
-        h("button", { type: "button", class: "icon", "aria-label": t("close"), onclick: () => dialog.close() }, "×"))),
+        cross(dialog))),
     h("p", { class: "dialog-note note bad", role: "status" }),
     h("div", { class: "two" },
       h("div", { class: "side" },
         h("div", { class: "frame big", id: "scene-frame" }),
-        h("p", { class: "row" }, h("span", { class: "state", id: "scene-state" }), h("span", { id: "scene-facts", class: "hint" })),
+        h("p", { class: "row", id: "scene-line" }, h("span", { class: "state", id: "scene-state" }), h("span", { id: "scene-facts", class: "hint" })),
         h("p", { id: "scene-error", class: "note bad" }),
         h("div", { class: "row" }, button("scene-redraw", "redraw", draw, "main")),
-        h("fieldset", { class: "versions", id: "versions", hidden: true }, h("legend", {}, t("versions"))),
+        h("fieldset", { class: "tiles versions", id: "versions", hidden: true }, h("legend", {}, t("versions"))),
         h("section", { id: "checks", hidden: true })),
       h("div", { class: "side" },
         h("section", { "aria-labelledby": "text-heading" },
@@ -81,7 +82,7 @@ function build(dialog) {
             button("scene-earlier", "earlier", () => move(-1)), button("scene-later", "later", () => move(1)))),
         h("form", { class: "edit", onsubmit: (event) => (event.preventDefault(), busy($("scene-save"), save)) },
           field("title"), field("description", 4), field("image_prompt", 6),
-          h("div", { class: "row" }, h("button", { id: "scene-save", class: "main" }, t("save")), h("span", { id: "edit-note", class: "hint", role: "status" }))))));
+          h("div", { class: "row" }, h("button", { type: "submit", id: "scene-save", class: "main" }, t("save")), h("span", { id: "edit-note", class: "hint", role: "status" }))))));
   fill();
 }
 
@@ -92,7 +93,7 @@ function fill() {
   say($("scene-place"), t("scene_of", { n: detail.scene_number + 1, total: last + 1 }));
   say($("scene-heading"), detail.title || t("scene_n", { n: detail.scene_number + 1 }));
   say($("scene-state"), t(`state_${state}`));
-  $("scene-state").dataset.state = state;
+  $("scene-line").dataset.state = state;
   say($("scene-facts"), [detail.model, detail.cost_usd ? money(detail.cost_usd) : ""].filter(Boolean).join(" · "));
   say($("scene-error"), detail.error ? plainly(detail.error) : "");
   say($("scene-redraw"), detail.redraw_cost_usd ? t("redraw_for", { price: money(detail.redraw_cost_usd) }) : t("redraw"));
@@ -212,7 +213,7 @@ function split(on) {
     if (!/[\p{L}\p{N}]/u.test(sentence)) return sentence;
     if (first) return (first = false), sentence;
     const label = t("split_here", { words: sentence.trim().slice(0, 60) });
-    return h("button", { type: "button", class: "cut", "aria-label": label, onclick: (event) => busy(event.currentTarget, () => cut(at)) }, sentence);
+    return h("button", { class: "cut", "aria-label": label, onclick: (event) => busy(event.currentTarget, () => cut(at)) }, sentence);
   }));
   (box.querySelector("button") || $("scene-split")).focus();
 }

@@ -242,7 +242,7 @@ export function tell(problem) {
   const box = $("trouble");
   box.hidden = !problem;
   if (!problem) return;
-  const close = h("button", { type: "button", class: "icon", "aria-label": t("close"), onclick: () => (box.hidden = true) }, "×");
+  const close = h("button", { class: "icon", "aria-label": t("close"), onclick: () => (box.hidden = true) }, "×");
   box.replaceChildren(h("p", {}, plainly(problem)), close);
   const open = [...document.querySelectorAll("dialog[open]")].pop();
   if (open) open.querySelector(".dialog-note")?.replaceChildren(plainly(problem));
@@ -363,7 +363,7 @@ function dock() {
   const box = $("dock-buttons");
   const there = new Map([...box.children].map((button) => [button.dataset.do, button]));
   const buttons = wanted.map(([name, label, look]) => {
-    const button = there.get(name) || h("button", { type: "button", "data-do": name, onclick: (event) => busy(event.currentTarget, async () => BUTTONS[name]()) });
+    const button = there.get(name) || h("button", { "data-do": name, onclick: (event) => busy(event.currentTarget, async () => BUTTONS[name]()) });
     say(button, label);
     button.className = look || "quiet";
     return button;
@@ -411,8 +411,8 @@ class Card {
     this.link = h("a", { dir: "auto" });
     this.excerpt = h("p", { class: "excerpt", dir: "auto" });
     this.state = h("span", { class: "state" });
-    this.redraw = h("button", { type: "button", class: "quiet small", hidden: true, onclick: () => busy(this.redraw, () => redraw(sceneOf(sceneId))) });
-    this.approve = h("button", { type: "button", class: "approve", "aria-pressed": "false", hidden: true, onclick: () => choose(sceneId, !story.chosen.has(sceneId)) });
+    this.redraw = h("button", { class: "quiet small", hidden: true, onclick: () => busy(this.redraw, () => redraw(sceneOf(sceneId))) });
+    this.approve = h("button", { class: "approve", "aria-pressed": "false", hidden: true, onclick: () => choose(sceneId, !story.chosen.has(sceneId)) });
     this.node = h("li", { class: "card" }, this.frame,
       h("div", { class: "words" }, h("h2", {}, this.link), this.excerpt),
       h("div", { class: "card-foot" }, this.state, this.redraw, this.approve));

@@ -1,5 +1,6 @@
 // Taking it away: what was chosen is approved, and handed over in a format.
 import { Problem, ask, pause, send } from "./api.js";
+import { cross } from "./ask.js";
 import { $, busy, h, openDialog, say } from "./dom.js";
 import { chosenScenes, readyScenes, refresh, story, watch } from "./story.js";
 import { plainly, t } from "./words.js";
@@ -19,17 +20,17 @@ export function openTake() {
   const chosen = chosenScenes().length;
   dialog.replaceChildren(h("form", { onsubmit: (event) => (event.preventDefault(), busy($("take-it"), take)), onchange: options },
     h("header", { class: "dialog-head" }, h("h2", { id: "take-heading", tabindex: "-1" }, t("take")),
-      h("button", { type: "button", class: "icon", "aria-label": t("close"), onclick: () => dialog.close() }, "×")),
+      cross(dialog)),
     h("p", {}, chosen ? t("take_chosen", { n: chosen }) : t("take_all", { n: readyScenes().length })),
-    h("fieldset", { class: "formats" }, h("legend", {}, t("format")), FORMATS.map((format) =>
+    h("fieldset", { class: "tiles formats" }, h("legend", {}, t("format")), FORMATS.map((format) =>
       h("label", {}, h("input", { type: "radio", name: "format", value: format }), h("span", {}, h("b", { dir: "ltr" }, format.toUpperCase()), h("small", {}, t(`format_${format}`)))))),
     h("div", { id: "pdf", class: "pair", hidden: true },
-      h("fieldset", { class: "chips" }, h("legend", {}, t("page_size")), PAGE_SIZES.map((size) => option("page_size", size, t(`size_${size}`)))),
-      h("fieldset", { class: "chips" }, h("legend", {}, t("layout")), LAYOUTS.map((layout) => option("layout", layout, t(`layout_${layout}`))))),
+      h("fieldset", { class: "tiles chips" }, h("legend", {}, t("page_size")), PAGE_SIZES.map((size) => option("page_size", size, size === "A4" ? size : t(`size_${size}`)))),
+      h("fieldset", { class: "tiles chips" }, h("legend", {}, t("layout")), LAYOUTS.map((layout) => option("layout", layout, t(`layout_${layout}`))))),
     h("label", { class: "check", id: "upgrade-line", hidden: story.settings.quality !== "draft" }, h("input", { type: "checkbox", id: "upgrade" }), h("span", {}, t("upgrade"))),
     h("p", { class: "dialog-note note", id: "take-note", role: "status" }),
-    h("div", { class: "row end" }, h("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, t("not_now")),
-      h("button", { id: "take-it", class: "main" }, t("approve_and_take")))));
+    h("div", { class: "row end" }, h("button", { class: "quiet", onclick: () => dialog.close() }, t("not_now")),
+      h("button", { type: "submit", id: "take-it", class: "main" }, t("approve_and_take")))));
   for (const name of ["format", "page_size", "layout"]) dialog.querySelector(`input[name="${name}"]`).checked = true;
   options();
   openDialog(dialog, () => {

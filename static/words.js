@@ -50,7 +50,8 @@ export const when = (iso) => new Intl.DateTimeFormat(language, { dateStyle: "med
 export function elapsed(seconds) {
   const unit = (value, name) => new Intl.NumberFormat(language, { style: "unit", unit: name, unitDisplay: "short" }).format(value);
   const whole = Math.max(0, Math.round(seconds));
-  return whole < 60 ? unit(whole, "second") : `${unit(Math.floor(whole / 60), "minute")} ${unit(whole % 60, "second")}`;
+  const minutes = unit(Math.floor(whole / 60), "minute");
+  return whole < 60 ? unit(whole, "second") : whole % 60 ? `${minutes} ${unit(whole % 60, "second")}` : minutes;
 }
 
 /** A problem in plain words with what can be done; codes that have no words say what the service said. */

@@ -1,7 +1,7 @@
 // Writing: the story, what is in it, how it is drawn and what that costs.
 import { Problem, ask, insist, newKey } from "./api.js";
 import { $, announce, busy, forDevice, forTab, h, inOneLine, kept, say } from "./dom.js";
-import { money, number, plainly, t } from "./words.js";
+import { elapsed, money, number, plainly, t } from "./words.js";
 
 const STYLES = ["cinematic", "cartoon", "realistic", "artistic"];
 const SHAPES = ["16:9", "3:2", "4:3", "1:1", "3:4", "2:3", "9:16"];
@@ -21,7 +21,7 @@ export function setUpWriting(go) {
   sent = go;
   for (const style of STYLES) {
     const picture = h("img", { src: `${style}.webp`, alt: "", width: 320, height: 240, decoding: "async" });
-    $("styles").append(radio("media", style, picture, h("span", { "data-t": `style_${style}` })));
+    $("styles").lastElementChild.before(radio("media", style, picture, h("span", { "data-t": `style_${style}` })));
   }
   for (const shape of SHAPES) {
     const box = h("i", { "aria-hidden": "true" });
@@ -29,8 +29,6 @@ export function setUpWriting(go) {
     if (Number(shape.split(":")[0]) < Number(shape.split(":")[1])) box.className = "tall";
     $("shapes").append(radio("shape", shape, box, h("span", {}, shape)));
   }
-  $("further").before(h("p", { class: "hint", id: "styles-hint", "data-t": "styles_hint" }));
-  $("styles").append($("styles-hint"));
   restore();
   $("story-form").addEventListener("input", () => {
     remember();
@@ -157,7 +155,7 @@ function showFound() {
   }
   const { analysis } = analyzed;
   const facts = [t("words", { n: analysis.words }), t("scenes", { n: analyzed.num_scenes })];
-  facts.push(t("minutes", { n: Math.max(1, Math.round(analysis.reading_time_minutes)) }));
+  facts.push(t("to_read", { time: elapsed(60 * analysis.reading_time_minutes) }));
   const languages = new Intl.DisplayNames(document.documentElement.lang, { type: "language" });
   if (analysis.language !== "und") facts.push(languages.of(analysis.language));
   const names = (found) => h("ul", { class: "names" }, found.slice(0, 9).map((each) => h("li", { dir: "auto" }, each.name)));
