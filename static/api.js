@@ -1,5 +1,5 @@
 // The page's only way to the service: its public HTTP interface.
-import { forTab, kept } from "./dom.js";
+import { tab } from "./dom.js";
 
 const SILENCE_MS = 45_000; // a stream that is quiet for longer, without even its comments, is broken
 
@@ -28,7 +28,7 @@ export const whenKeyIsNeeded = (ask) => (askForKey = ask);
 /** One request; a 401 asks for the key once, for however many requests are waiting. Throws `Problem`. */
 export async function send(method, path, { json, form, headers = {}, signal } = {}) {
   for (;;) {
-    const key = kept.get(forTab, "key");
+    const key = tab.get("key");
     const all = { ...headers, ...(key && { "X-API-Key": key }), ...(json && { "Content-Type": "application/json" }) };
     let answer;
     try {
@@ -40,11 +40,11 @@ export async function send(method, path, { json, form, headers = {}, signal } = 
     if (answer.ok || answer.status === 304) return answer;
     const problem = await problemOf(answer);
     if (answer.status !== 401) throw problem;
-    if (kept.get(forTab, "key") !== key) continue; // somebody asked meanwhile
+    if (tab.get("key") !== key) continue; // somebody asked meanwhile
     asking ??= askForKey(key !== null).finally(() => (asking = null));
     const given = await asking;
     if (!given) throw problem;
-    kept.set(forTab, "key", given);
+    tab.set("key", given);
   }
 }
 

@@ -55,16 +55,16 @@ addEventListener("click", (event) => {
   if (dialog instanceof HTMLDialogElement && dialog.id !== "reader" && event.detail) dialog.close();
 });
 
-/** What is kept in the browser; a browser that keeps nothing is no error. */
-export const kept = {
-  get(area, name) {
+/** What is kept in the browser; one that keeps nothing is no error. */
+const keeper = (area) => ({
+  get(name) {
     try {
       return JSON.parse(area().getItem(name));
     } catch {
       return null;
     }
   },
-  set(area, name, value) {
+  set(name, value) {
     try {
       if (value === null) area().removeItem(name);
       else area().setItem(name, JSON.stringify(value));
@@ -72,6 +72,6 @@ export const kept = {
       // full, or forbidden: the page works without
     }
   },
-};
-export const forTab = () => sessionStorage;
-export const forDevice = () => localStorage;
+});
+export const tab = keeper(() => sessionStorage);
+export const device = keeper(() => localStorage);

@@ -1,7 +1,7 @@
 // The page: which view an address shows, and what is on every view. Whatever a story contains is shown as text.
 import { ask, whenKeyIsNeeded } from "./api.js";
 import { askFor } from "./ask.js";
-import { $, forDevice, h, kept } from "./dom.js";
+import { $, device, h } from "./dom.js";
 import { showProjects } from "./projects.js";
 import { closeStory, openStory, remember, setUpStory, story, tell, translateStory } from "./story.js";
 import { LANGUAGES, chooseLanguage, t } from "./words.js";
@@ -53,7 +53,7 @@ function closeDialogs(but) {
 }
 
 function askKey(again) {
-  return askFor({ heading: t("key_heading"), text: t(again ? "key_wrong" : "key_text"), label: t("key_label"), ok: t("key_ok"), input: { type: "password" } });
+  return askFor({ heading: t("key_heading"), text: t(again ? "key_wrong" : "key_text"), label: t("key_label"), ok: t("continue"), input: { type: "password" } });
 }
 
 function theme(dark) {
@@ -63,13 +63,13 @@ function theme(dark) {
 
 function setUpTheme() {
   const system = matchMedia("(prefers-color-scheme: dark)");
-  const wanted = kept.get(forDevice, "theme");
+  const wanted = device.get("theme");
   theme(wanted ? wanted === "dark" : system.matches);
-  system.addEventListener("change", () => kept.get(forDevice, "theme") || theme(system.matches));
+  system.addEventListener("change", () => device.get("theme") || theme(system.matches));
   $("theme").addEventListener("click", () => {
     const dark = document.documentElement.dataset.theme !== "dark";
     theme(dark);
-    kept.set(forDevice, "theme", dark ? "dark" : "light");
+    device.set("theme", dark ? "dark" : "light");
   });
 }
 

@@ -35,8 +35,8 @@ function build(dialog) {
     h("header", { class: "reader-head" }, h("h2", { id: "reader-title", dir: "auto" }, story.view.title),
       button("reader-full", "full_screen", "⛶", full), button("reader-close", "close", "×", () => dialog.close())),
     h("article", { id: "reader-page", tabindex: "-1", "aria-describedby": "reader-count" }, h("div", { id: "reader-picture" }), h("div", { id: "reader-text", dir: "auto" })),
-    h("footer", { class: "reader-foot" }, button("reader-back", "page_back", rightToLeft() ? "→" : "←", () => turn(-1)),
-      h("p", { id: "reader-count", role: "status" }), button("reader-on", "page_on", rightToLeft() ? "←" : "→", () => turn(1))));
+    h("footer", { class: "reader-foot" }, button("reader-back", "previous", rightToLeft() ? "→" : "←", () => turn(-1)),
+      h("p", { id: "reader-count", role: "status" }), button("reader-on", "next", rightToLeft() ? "←" : "→", () => turn(1))));
   dialog.onkeydown = (event) => {
     const on = { ArrowRight: 1, ArrowLeft: -1, PageDown: 1, PageUp: -1 }[event.key];
     if (event.altKey || event.ctrlKey || event.metaKey) return;

@@ -1,7 +1,7 @@
 // One story: its state, the stream that keeps it fresh, its storyboard and what can be done with all of it.
 import { Problem, events, insist, pause, send, status } from "./api.js";
 import { askFor } from "./ask.js";
-import { $, announce, busy, forDevice, forTab, h, inOneLine, kept, ours, say } from "./dom.js";
+import { $, announce, busy, device, h, inOneLine, ours, say, tab } from "./dom.js";
 import { elapsed, money, number, plainly, t, when } from "./words.js";
 
 const UNFINISHED = ["pending", "processing"];
@@ -34,7 +34,7 @@ export const totalOf = (prices) => (prices.some((price) => price === null) ? nul
 // --- Opening and closing
 
 export function remember(id, settings) {
-  kept.set(forDevice, `story:${id}`, settings);
+  device.set(`story:${id}`, settings);
 }
 
 export async function openStory(id) {
@@ -43,14 +43,14 @@ export async function openStory(id) {
     return true;
   }
   closeStory();
-  const chosen = kept.get(forTab, `chosen:${id}`);
-  Object.assign(story, { id, view: null, etag: null, settings: kept.get(forDevice, `story:${id}`) || {}, lost: false });
+  const chosen = tab.get(`chosen:${id}`);
+  Object.assign(story, { id, view: null, etag: null, settings: device.get(`story:${id}`) || {}, lost: false });
   story.chosen = new Set(chosen || []);
-  began = kept.get(forTab, `began:${id}`);
+  began = tab.get(`began:${id}`);
   milestone = 0;
   cards = new Map();
   $("board").replaceChildren();
-  say($("story-title"), t("opening"));
+  say($("story-title"), t("loading"));
   say($("story-meta"), " ");
   say($("story-note"), "");
   try {
@@ -79,16 +79,16 @@ export function closeStory() {
   say($("doing"), "");
 }
 
-export const recent = () => kept.get(forDevice, "recent") || [];
+export const recent = () => device.get("recent") || [];
 export function forget(id) {
-  kept.set(forDevice, "recent", recent().filter((each) => each.id !== id));
-  kept.set(forDevice, `story:${id}`, null);
+  device.set("recent", recent().filter((each) => each.id !== id));
+  device.set(`story:${id}`, null);
 }
 function keepRecent() {
   const { id, view } = story;
   const others = recent().filter((each) => each.id !== id);
-  for (const old of others.slice(RECENT - 1)) kept.set(forDevice, `story:${old.id}`, null);
-  kept.set(forDevice, "recent", [{ id, title: view.title, at: view.created_at }, ...others].slice(0, RECENT));
+  for (const old of others.slice(RECENT - 1)) device.set(`story:${old.id}`, null);
+  device.set("recent", [{ id, title: view.title, at: view.created_at }, ...others].slice(0, RECENT));
 }
 
 // --- The state
@@ -211,7 +211,7 @@ function ended() {
 
 function beginAt(at) {
   began = at;
-  kept.set(forTab, `began:${story.id}`, at);
+  tab.set(`began:${story.id}`, at);
 }
 
 setInterval(() => began && !document.hidden && changed(), 1000);
@@ -283,7 +283,7 @@ async function remove() {
 export function choose(sceneId, yes) {
   if (yes) story.chosen.add(sceneId);
   else story.chosen.delete(sceneId);
-  kept.set(forTab, `chosen:${story.id}`, [...story.chosen]);
+  tab.set(`chosen:${story.id}`, [...story.chosen]);
   cards.get(sceneId)?.mark();
   changed();
 }

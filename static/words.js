@@ -1,18 +1,20 @@
 // The interface's language: words, numbers, money and times.
-import { forDevice, kept } from "./dom.js";
+import { device } from "./dom.js";
 
 /** Every language of the interface; its words are in words/{code}.js. */
 export const LANGUAGES = { en: "English", es: "Español", ar: "العربية" };
 const RIGHT_TO_LEFT = ["ar", "fa", "he", "ur", "yi", "ps", "sd"];
 export const directionOf = (language) => (RIGHT_TO_LEFT.includes(language) ? "rtl" : "ltr");
 
+const SAID_ALIKE = { not_ready: "conflict", rate_limited: "service_full" };
+
 let words = {};
 export let language = "en";
 
 export async function chooseLanguage(wanted) {
-  const known = [wanted, kept.get(forDevice, "language"), ...(navigator.languages || [])];
+  const known = [wanted, device.get("language"), ...(navigator.languages || [])];
   language = known.map((name) => String(name || "").slice(0, 2).toLowerCase()).find((code) => code in LANGUAGES) || "en";
-  if (wanted) kept.set(forDevice, "language", language);
+  if (wanted) device.set("language", language);
   words = (await import(`./words/${language}.js`)).default;
   document.documentElement.lang = language;
   document.documentElement.dir = directionOf(language);
@@ -57,7 +59,8 @@ export function elapsed(seconds) {
 /** A problem in plain words with what can be done; codes that have no words say what the service said. */
 export function plainly(problem) {
   if (problem.name === "AbortError") return "";
-  const code = `error_${known(`error_${problem.code}`) ? problem.code : problem.code.replace(/^[a-z]+_(?=not_found)/, "")}`;
+  const like = SAID_ALIKE[problem.code] || problem.code.replace(/^(?!session)[a-z]+_(?=not_found)/, "");
+  const code = `error_${like}`;
   const said = known(code) ? t(code) : problem.message || t("error_internal_error");
   const field = problem.errors?.map((error) => error.loc.split(".")).flat().find((name) => known(`field_${name}`));
   const where = problem.code === "invalid_request" && field ? ` ${t("look_at", { field: t(`field_${field}`) })}` : "";

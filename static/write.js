@@ -1,6 +1,6 @@
 // Writing: the story, what is in it, how it is drawn and what that costs.
 import { Problem, ask, insist, newKey } from "./api.js";
-import { $, announce, busy, forDevice, forTab, h, inOneLine, kept, say } from "./dom.js";
+import { $, announce, busy, device, h, inOneLine, say, tab } from "./dom.js";
 import { elapsed, money, number, plainly, t } from "./words.js";
 
 const STYLES = ["cinematic", "cartoon", "realistic", "artistic"];
@@ -75,7 +75,7 @@ const choose = (name, value) => {
 function restore() {
   choose("media", "cinematic");
   choose("shape", "16:9");
-  const draft = kept.get(forDevice, "draft") || {};
+  const draft = device.get("draft") || {};
   for (const id of FIELDS) if (draft[id] && id !== "image-model") $(id).value = draft[id];
   if (draft.media) choose("media", draft.media);
   if (draft.shape) choose("shape", draft.shape);
@@ -88,7 +88,7 @@ function restore() {
 function remember() {
   const draft = Object.fromEntries(FIELDS.map((id) => [id, $(id).value]));
   const more = { media: chosen("media"), shape: chosen("shape"), quality: chosen("quality") };
-  kept.set(forDevice, "draft", { ...draft, ...more, references: $("references").checked, check: $("check-images").checked });
+  device.set("draft", { ...draft, ...more, references: $("references").checked, check: $("check-images").checked });
 }
 
 function body() {
@@ -258,13 +258,12 @@ async function draw() {
   reading?.abort();
   try {
     const { session_id } = await insist(() => ask("POST", "/generate", { json: request, headers: { "Idempotency-Key": keyFor(request) } }));
-    kept.set(forTab, "sending", null);
+    tab.set("sending", null);
     for (const id of ["title", "story", "scenes"]) $(id).value = "";
     remember();
     analyzed = null;
     sent(session_id, { aspect: request.aspect_ratio, quality: request.quality });
   } catch (problem) {
-    if (problem instanceof Problem && problem.code === "idempotency_key_reused") kept.set(forTab, "sending", null);
     note(problem);
   }
 }
@@ -272,9 +271,9 @@ async function draw() {
 /** The same key for the same request until it is answered, over a reload too: it makes one session. */
 function keyFor(request) {
   const text = JSON.stringify(request);
-  const sending = kept.get(forTab, "sending");
+  const sending = tab.get("sending");
   if (sending?.text === text) return sending.key;
   const key = newKey();
-  kept.set(forTab, "sending", { text, key });
+  tab.set("sending", { text, key });
   return key;
 }

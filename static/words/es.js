@@ -13,7 +13,6 @@ export default {
 
   write_heading: "Tu historia, en imágenes",
   write_lead: "Trae un cuento o un guion. Se divide en escenas sin cambiar una palabra, y cada escena se dibuja.",
-  title_label: "Título",
   title_hint: "Título, si lo tiene",
   story_label: "Tu historia",
   story_hint: "Érase una vez…\n\nEscribe aquí, pega el texto o suelta un documento en la página.",
@@ -21,7 +20,7 @@ export default {
   file_hint: "Texto, Markdown, Word, PDF, EPUB, Fountain o Final Draft",
   sample: "Usar un cuento de ejemplo",
   sample_title: "La linterna de la luna",
-  sample_story: "Una noche de invierno, cuando caía la primera nieve, la niña Lucía encontró en el jardín una pequeña linterna roja. Lucía llevaba un abrigo amarillo. —¿De quién eres? —preguntó Lucía.\n\n* * *\n\nA la mañana siguiente, Lucía llevó la linterna al pueblo. En la plaza del mercado, el panadero Benito negó con la cabeza. —No es mía —dijo Benito—, pero huele a bosque.\n\n* * *\n\nEn el bosque, sobre un tronco cortado, estaba sentado el viejo zorro Ramón. —Es de la luna —dijo Ramón—. La perdió al pasar por la montaña.\n\n* * *\n\nPor la noche, Lucía y Ramón llegaron a la cima de la montaña. Lucía levantó la linterna tan alto como pudo, y la luna la tomó con cuidado.",
+  sample_story: "Una noche de invierno, cuando caía la primera nieve, la niña Lucía encontró en el jardín una pequeña linterna roja. Lucía llevaba un abrigo amarillo.\n\n* * *\n\nA la mañana siguiente, Lucía llevó la linterna al pueblo. En la plaza del mercado, el panadero Benito negó con la cabeza. —No es mía —dijo Benito—, pero huele a bosque.\n\n* * *\n\nEn el bosque, sobre un tronco cortado, estaba sentado el viejo zorro Ramón. —Es de la luna —dijo Ramón.\n\n* * *\n\nPor la noche, Lucía y Ramón llegaron a la cima de la montaña, y la luna tomó la linterna con cuidado.",
   reading_file: "Leyendo «{name}»…",
   taken: "«{title}» está en la página.",
   found: "Lo que contiene",
@@ -68,7 +67,6 @@ export default {
   draw: "Dibujar la historia",
   offline_before: "Aquí no hay ningún proveedor de imágenes: serán borradores sin conexión, de papel recortado.",
 
-  opening: "Abriendo…",
   no_story: "Aquí no hay tal historia",
   untitled: "Sin título",
   people: "Personas y lugares",
@@ -182,8 +180,6 @@ export default {
   format_refused: "Este servicio aún no entrega {format} de esa forma. ZIP funciona siempre.",
 
   full_screen: "Pantalla completa",
-  page_back: "Página anterior",
-  page_on: "Página siguiente",
   page_of: "Página {n} de {total}",
 
   projects_heading: "Proyectos terminados",
@@ -195,7 +191,6 @@ export default {
   key_text: "Este servicio pregunta quién eres. La clave se guarda solo en esta pestaña y se olvida al cerrarla.",
   key_wrong: "Esa clave no se conoce aquí. Prueba con otra.",
   key_label: "Clave de la API",
-  key_ok: "Continuar",
 
   again_in: "Vuelve a intentarlo en {time}.",
   look_at: "Revisa {field}.",
@@ -205,8 +200,7 @@ export default {
   error_invalid_request: "Así no se puede hacer.",
   error_session_not_found: "Aquí no hay tal historia. Quizá se eliminó o es de otra persona.",
   error_not_found: "Ya no está.",
-  error_conflict: "Se está dibujando ahora mismo. Espera un momento e inténtalo de nuevo.",
-  error_not_ready: "Todavía se está haciendo. Espera un momento e inténtalo de nuevo.",
+  error_conflict: "Se está haciendo ahora mismo. Espera un momento e inténtalo de nuevo.",
   error_nothing_ready: "Aún no hay ninguna imagen terminada.",
   error_precondition_failed: "Mientras tanto cambió en otro lugar y se ha vuelto a leer. Revísalo y guarda otra vez.",
   error_body_too_large: "Es demasiado grande para este servicio.",
@@ -221,9 +215,7 @@ export default {
   error_story_too_long: "La historia es más larga de lo que admite este servicio. Tráela por partes.",
   error_unknown_model: "Ese modelo de imagen ya no se ofrece. Elige otro.",
   error_price_unknown: "Con presupuesto, el modelo debe tener un precio conocido. Elige otro modelo o quita el presupuesto.",
-  error_idempotency_key_reused: "Esto ya se envió de otra forma. Pulsa el botón una vez más.",
-  error_rate_limited: "Ha sido demasiado de una vez.",
-  error_service_full: "El servicio está ocupado con otras historias.",
+  error_service_full: "El servicio está ocupado ahora mismo.",
   error_internal_error: "Algo ha fallado en el servicio. Inténtalo de nuevo; no se ha perdido nada.",
   error_storage_unavailable: "El servicio no puede guardar nada ahora mismo. No se ha gastado nada.",
   error_budget_reached: "El dinero permitido no alcanza. Sube el presupuesto y continúa.",
