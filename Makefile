@@ -22,7 +22,7 @@ bench: .venv/dev-ready
 	.venv/bin/python -m benchmarks.run
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache htmlcov .coverage demo-output
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache htmlcov .coverage demo-output tests/node_modules
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -1,101 +1,100 @@
-// The page is a client of the public interface and nothing else. Whatever a story contains is shown as text.
-const element = (id) => document.getElementById(id);
-const form = element("story-form");
-const UNFINISHED = ["pending", "processing"];
+// The page: which view an address shows, and what is on every view. Whatever a story contains is shown as text.
+import { ask, whenKeyIsNeeded } from "./api.js";
+import { askFor } from "./ask.js";
+import { $, device, h } from "./dom.js";
+import { showProjects } from "./projects.js";
+import { closeStory, openStory, remember, setUpStory, story, tell, translateStory } from "./story.js";
+import { LANGUAGES, chooseLanguage, t } from "./words.js";
+import { setUpWriting, showWriting } from "./write.js";
 
-// In production there is no page about the interface.
-fetch("/openapi.json", { method: "HEAD" })
-  .then((answer) => (element("docs-link").hidden = !answer.ok))
-  .catch(() => {});
+const VIEWS = { write: "write", projects: "projects", story: "story-view" };
+const OVER = { // what opens over a story is loaded when it is first wanted
+  scene: { dialog: "scene", module: () => import("./scene.js"), open: (module, which) => module.openScene(which) },
+  people: { dialog: "people", module: () => import("./people.js"), open: (module) => module.openPeople() },
+  take: { dialog: "take", module: () => import("./take.js"), open: (module) => module.openTake() },
+  read: { dialog: "reader", module: () => import("./reader.js"), open: (module, which) => module.openReader(Number(which)) },
+};
+let shown = null;
 
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  if (element("key").value) sessionStorage.setItem("key", element("key").value);
-  busy(form.querySelector("button"), () => draw(element("story").value));
-});
-
-element("download").addEventListener("click", (event) => {
-  busy(event.target, () => download(element("session-id").textContent));
-});
-
-async function busy(button, work) {
-  button.disabled = true;
-  try {
-    await work();
-  } catch (error) {
-    element("progress").textContent = error.message;
-  } finally {
-    button.disabled = false;
+/** `#/`, `#/projects`, `#/s/{id}`, and over a story `/scene/{scene_id}`, `/people`, `/take`, `/read/{page}`. */
+async function route() {
+  const [, place, id, over, which] = location.hash.split("/");
+  if (location.hash && !location.hash.startsWith("#/")) return; // a place on this page
+  if (place !== "s" || !/^[0-9a-f]{32}$/.test(id || "")) {
+    closeDialogs();
+    closeStory();
+    show(place === "projects" ? "projects" : "write");
+    return place === "projects" ? showProjects() : showWriting();
   }
+  if (story.id !== id) closeDialogs();
+  show("story");
+  if (!(await openStory(id))) return;
+  $("dock").hidden = false;
+  closeDialogs(OVER[over]?.dialog);
+  if (OVER[over]) OVER[over].open(await OVER[over].module(), which);
 }
 
-async function draw(story) {
-  element("scenes").replaceChildren();
-  element("result").hidden = true;
-  element("progress").textContent = "Reading the story…";
-  const accepted = await post("/generate", { story_text: story });
-  const { session_id } = await accepted.json();
-  element("session-id").textContent = session_id;
-  let etag = "";
-  for (;;) {
-    const answer = await call(`/status/${session_id}?wait=20`, { headers: etag ? { "If-None-Match": etag } : {} });
-    if (answer.status === 304) continue;
-    etag = answer.headers.get("ETag");
-    const session = await answer.json();
-    show(session);
-    if (!UNFINISHED.includes(session.status)) return;
+function show(view) {
+  if (shown === view) return;
+  const first = shown === null;
+  shown = view;
+  $("trouble").hidden = true;
+  for (const [name, id] of Object.entries(VIEWS)) $(id).hidden = name !== view;
+  for (const link of document.querySelectorAll("[data-nav]")) {
+    if (link.dataset.nav === view) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
   }
+  scrollTo(0, 0);
+  if (!first) $(VIEWS[view]).querySelector("h1").focus({ preventScroll: true });
 }
 
-async function download(session_id) {
-  const answer = await post("/download", { session_id });
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(await answer.blob());
-  link.download = decodeURIComponent((answer.headers.get("Content-Disposition") || "").split("UTF-8''")[1] || "story.zip");
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+function closeDialogs(but) {
+  for (const dialog of document.querySelectorAll("dialog[open]")) if (dialog.id !== but && dialog.id !== "ask") dialog.close();
 }
 
-function post(address, body) {
-  return call(address, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+function askKey(again) {
+  return askFor({ heading: t("key_heading"), text: t(again ? "key_wrong" : "key_text"), label: t("key_label"), ok: t("continue"), input: { type: "password" } });
 }
 
-async function call(address, options) {
-  const key = sessionStorage.getItem("key");
-  const headers = key ? { ...options.headers, "X-API-Key": key } : options.headers;
-  const answer = await fetch(address, { ...options, headers });
-  if (answer.ok || answer.status === 304) return answer;
-  if (answer.status === 401) element("key-field").hidden = false;
-  const problem = await answer.json().catch(() => ({ detail: `The service answered ${answer.status}.` }));
-  throw new Error(problem.detail);
+function theme(dark) {
+  document.documentElement.dataset.theme = dark ? "dark" : "light";
+  $("theme").setAttribute("aria-pressed", String(dark));
 }
 
-function show(session) {
-  const draft = session.scenes.some((scene) => (scene.model || "").startsWith("draft:"));
-  const words = session.error ? session.error.message : session.progress.description;
-  element("progress").textContent = words + (draft ? " · offline drafts: no key for pictures is set" : "");
-  element("result").hidden = UNFINISHED.includes(session.status) || !session.scenes.some((scene) => scene.image_url);
-  for (const scene of session.scenes) {
-    const card = element(scene.scene_id) || newCard(scene);
-    const picture = card.querySelector("img");
-    if (scene.image_url && picture.getAttribute("src") !== scene.image_url) picture.src = scene.image_url;
-    picture.hidden = !scene.image_url;
-    picture.alt = scene.description || scene.title;
-    const known = scene.excerpt.startsWith(scene.title);
-    card.querySelector("small").textContent = scene.error ? scene.error.message : known ? "" : scene.title;
-  }
+function setUpTheme() {
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const wanted = device.get("theme");
+  theme(wanted ? wanted === "dark" : system.matches);
+  system.addEventListener("change", () => device.get("theme") || theme(system.matches));
+  $("theme").addEventListener("click", () => {
+    const dark = document.documentElement.dataset.theme !== "dark";
+    theme(dark);
+    device.set("theme", dark ? "dark" : "light");
+  });
 }
 
-function newCard(scene) {
-  const card = document.createElement("figure");
-  card.id = scene.scene_id;
-  const frame = document.createElement("div");
-  frame.append(document.createElement("img"));
-  const caption = document.createElement("figcaption");
-  caption.dir = "auto";
-  const cut = scene.excerpt.length < scene.end - scene.start - 2;
-  caption.append(document.createElement("small"), cut ? `${scene.excerpt.replace(/\s*\S*$/, "")} …` : scene.excerpt);
-  card.append(frame, caption);
-  element("scenes").append(card);
-  return card;
+async function start() {
+  setUpTheme();
+  setUpStory();
+  setUpWriting((id, settings) => {
+    remember(id, settings);
+    location.hash = `#/s/${id}`;
+  });
+  await chooseLanguage();
+  $("language").append(...Object.entries(LANGUAGES).map(([code, name]) => h("option", { value: code, lang: code }, name)));
+  $("language").value = document.documentElement.lang;
+  $("language").addEventListener("change", async () => {
+    await chooseLanguage($("language").value);
+    translateStory();
+    if (shown === "write") showWriting();
+    if (shown === "projects") showProjects();
+  });
+  whenKeyIsNeeded(askKey);
+  addEventListener("hashchange", () => route().catch(tell));
+  document.documentElement.classList.remove("loading");
+  // In production there is no page about the interface.
+  ask("GET", "/health").then((health) => ($("docs-link").hidden = health.environment === "production"), () => {});
+  await route();
 }
+
+start();
