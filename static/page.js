@@ -74,13 +74,14 @@ function setUpTheme() {
 }
 
 async function start() {
+  const words = chooseLanguage(); // under way while the rest is set up
   setUpTheme();
   setUpStory();
   setUpWriting((id, settings) => {
     remember(id, settings);
     location.hash = `#/s/${id}`;
   });
-  await chooseLanguage();
+  await words;
   $("language").append(...Object.entries(LANGUAGES).map(([code, name]) => h("option", { value: code, lang: code }, name)));
   $("language").value = document.documentElement.lang;
   $("language").addEventListener("change", async () => {

@@ -393,6 +393,45 @@ def text_of(service: Service, session_id: str, number: int) -> str:
     return str(service.client.get(f"/sessions/{session_id}/scenes/{number}").json()["text"])
 
 
+def test_drafts_are_drawn_final_before_they_are_handed_over(paid: Service, fake: FakeProviders, visit: Any) -> None:
+    with visit(paid, expected=NETWORK) as tab:
+        page = tab.page
+        page.get_by_label("Draft").check()
+        page.get_by_label("Scenes", exact=True).fill("2")
+        session_id = tab.draw(story(60, 2))
+        drafted = {scene["model"] for scene in paid.status(session_id)["scenes"]}
+        page.get_by_role("button", name="Approve all").click()
+        page.get_by_role("button", name="Take away (2)").click()
+        page.get_by_label("final quality").check()
+        with page.expect_download(timeout=PATIENCE_MS) as coming:
+            page.get_by_role("button", name="Approve and download").click()
+
+        assert zipfile.is_zipfile(coming.value.path())
+        state = paid.status(session_id)
+        assert drafted.isdisjoint(scene["model"] for scene in state["scenes"])
+        assert all(scene["approved"] for scene in state["scenes"])
+
+
+def test_past_projects_come_a_page_at_a_time(visit: Any) -> None:
+    with Service() as service:
+        ids = [service.generate(f"Mira found boat number {i} at dawn.", num_scenes=1) for i in range(14)]
+        service.wait_all(ids)
+        for session_id in ids:
+            service.client.post("/approve", json={"session_id": session_id, "approved_scenes": [0]}).raise_for_status()
+        with visit(service) as tab:
+            page = tab.page
+            page.get_by_role("link", name="Projects").click()
+            expect(page.locator("#project-list li")).to_have_count(12)
+
+            page.get_by_role("button", name="Show more").click()
+
+            expect(page.locator("#project-list li")).to_have_count(14)
+            expect(page.get_by_role("button", name="Show more")).to_have_count(0)
+            page.locator("#project-list a").last.click()
+            expect(page.locator("#story-title")).to_contain_text("Mira found boat number 0")
+            expect(page.locator(".card .approve")).to_have_attribute("aria-pressed", "true")
+
+
 # --- When something goes wrong ---------------------------------------------------------------------------------
 
 
