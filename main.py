@@ -10,7 +10,7 @@ import mimetypes
 import pathlib
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, Any
@@ -713,7 +713,22 @@ async def download(
     if file.path is not None:
         forget_range(request)
         return FileResponse(file.path, media_type=file.media_type, headers=headers)
-    return StreamingResponse(file.chunks, media_type=file.media_type, headers=headers)
+    return ChunksResponse(file.chunks, media_type=file.media_type, headers=headers)
+
+
+class ChunksResponse(StreamingResponse):
+    """Sends chunks as they are made; at the end, or when the reader has left, what makes them lets go of its files."""
+
+    def __init__(self, chunks: Iterable[bytes], *, media_type: str, headers: Mapping[str, str]) -> None:
+        super().__init__(chunks, media_type=media_type, headers=headers)
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if isinstance(self._chunks, Generator):
+                self._chunks.close()
 
 
 @results.get(

@@ -17,8 +17,9 @@ import tempfile
 import unicodedata
 import uuid
 import zipfile
+import zlib
 from bisect import bisect_left, bisect_right
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from functools import lru_cache
 from itertools import islice, pairwise
 from operator import add
 from pathlib import Path
-from typing import IO, Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import lexicon
 from models import (
@@ -2323,67 +2324,56 @@ def _is_mark(char: str) -> bool:
 def stream_zip(entries: Iterable[tuple[str, Path | bytes]]) -> Iterator[bytes]:
     """A ZIP of these (name, content) pairs, chunk by chunk, stored without compression (pictures are compressed).
 
-    One entry is held at a time, so that its size and checksum stand before it: a program that reads a ZIP from a pipe
-    cannot tell where a stored entry ends otherwise. The same entries give the same bytes.
+    Each content is read twice, so that its size and checksum stand before it while no more than a chunk is held: a
+    program that reads a ZIP from a pipe cannot tell otherwise where a stored entry ends. The same entries give the
+    same bytes.
     """
-    sink = _Sink()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for name, content in entries:
-            info = zipfile.ZipInfo(name, date_time=_ZIP_TIME)
-            info.external_attr = 0o644 << 16
-            with archive.open(info, "w") as out, _open_entry(content) as source:
-                while chunk := source.read(_ZIP_CHUNK_BYTES):
-                    out.write(chunk)
-            yield from sink.take()
-    yield from sink.take()
+    infos: list[zipfile.ZipInfo] = []
+    offset = 0
+    for name, content in entries:
+        info = zipfile.ZipInfo(name, date_time=_ZIP_TIME)
+        info.external_attr = 0o644 << 16
+        info.header_offset, info.CRC = offset, 0
+        for chunk in _chunks_of(content):
+            info.CRC = zlib.crc32(chunk, info.CRC)
+            info.file_size += len(chunk)
+        info.compress_size = info.file_size
+        before = info.FileHeader()
+        offset += len(before) + info.file_size
+        for chunk in _chunks_of(content):
+            yield before + chunk
+            before = b""
+        if before:
+            yield before
+        infos.append(info)
+    sink = _Sink(offset)
+    with zipfile.ZipFile(sink, "w", allowZip64=True) as archive:
+        archive.infolist().extend(infos)  # it writes where they all are
+    yield bytes(sink.written)
 
 
-def _open_entry(content: Path | bytes) -> IO[bytes]:
-    return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
+def _chunks_of(content: Path | bytes) -> Iterator[bytes]:
+    with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as source:
+        while chunk := source.read(_ZIP_CHUNK_BYTES):
+            yield chunk
 
 
 class _Sink(io.RawIOBase):
-    """Collects the chunks of an entry until they are taken; until then its first one, the header, can be replaced."""
+    """Takes what is written after the first `offset` bytes of a file, which have gone already."""
 
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-        self._taken = 0  # bytes
-        self._held = 0
-        self._at_start = False
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+        self.written = bytearray()
 
     def writable(self) -> bool:
         return True
 
-    def seekable(self) -> bool:
-        return True
-
     def tell(self) -> int:
-        return self._taken if self._at_start else self._taken + self._held
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """To the end, or back to where the entry begins."""
-        if whence != io.SEEK_SET or offset not in (self._taken, self._taken + self._held):
-            raise io.UnsupportedOperation("only to the beginning or to the end of the entry")
-        self._at_start = offset == self._taken and self._held > 0
-        return offset
+        return self._offset + len(self.written)
 
     def write(self, chunk: Any, /) -> int:
-        if self._at_start:
-            if len(chunk) != len(self._chunks[0]):
-                raise io.UnsupportedOperation("only a header of the same length takes the place of a header")
-            self._chunks[0] = bytes(chunk)
-            self._at_start = False
-        else:
-            self._chunks.append(bytes(chunk))
-            self._held += len(chunk)
+        self.written += chunk
         return len(chunk)
-
-    def take(self) -> Iterator[bytes]:
-        """The chunks, one by one: what was handed on is no longer held."""
-        chunks, self._chunks = deque(self._chunks), []
-        self._taken, self._held = self._taken + self._held, 0
-        while chunks:
-            yield chunks.popleft()
 
 
 # --- Small helpers ---------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from utils import guess_language, one_line, printable, runs_right_to_left
 PICTURE_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 UNTITLED = "Untitled"
 DRAFTS = "Offline drafts"  # a draft is called a draft
-BLOCK_BYTES = 768 * 1024  # of a picture at a time; a multiple of three, so that the blocks' base64 can be joined
+BLOCK_BYTES = 192 * 1024  # of a picture at a time; a multiple of three, so that the blocks' base64 can be joined
 LONG_TITLE = 60  # characters; a longer one is set smaller
 MOST_ORNAMENTS = 15  # characters of a line between two scenes, as `* * *`
 FOLDED_CHARS = range(50, 101)  # the length of lines that were broken to fit a page

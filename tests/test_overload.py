@@ -293,7 +293,9 @@ async def _completed(service: Service, session_id: str) -> Json:
 
 async def _zip_entries(service: Service, session_id: str) -> int:
     answer = await asyncio.to_thread(service.client.post, "/download", json={"session_id": session_id})
-    return answer.raise_for_status().content.count(b"PK\x01\x02") - 3  # without the story and the two JSON files
+    return (
+        answer.raise_for_status().content.count(b"PK\x01\x02") - 4
+    )  # without the page, the story and the two JSON files
 
 
 @pytest.fixture
