@@ -352,7 +352,7 @@ function dock() {
   else if (open.length || view.status === "failed" || view.anchors.some((anchor) => anchor.stale)) {
     const portraits = view.anchors.filter((anchor) => anchor.stale || anchor.status === "failed");
     const price = totalOf([...open, ...portraits].map((each) => each.redraw_cost_usd));
-    wanted.push(["continue", price !== 0 ? t("continue_for", { price: money(price) }) : t("continue"), "main"]);
+    wanted.push(["continue", price ? t("continue_for", { price: money(price) }) : t("continue"), "main"]);
   }
   if (ready.length) {
     const all = ready.every((scene) => story.chosen.has(scene.scene_id));

@@ -44,7 +44,7 @@ export function setUpWriting(go) {
   $("sample").addEventListener("click", () => take(t("sample_title"), t("sample_story")));
   $("open-file").addEventListener("click", () => $("file").click());
   $("file").addEventListener("change", () => $("file").files[0] && busy($("open-file"), () => upload($("file").files[0])));
-  for (const name of ["dragover", "dragleave", "drop"]) $("write").addEventListener(name, drag);
+  for (const name of ["dragover", "dragleave", "drop"]) addEventListener(name, drag);
 }
 
 /** What the service offers; asked when the view opens, so that a key is asked for before anything is typed twice. */
@@ -116,6 +116,7 @@ function later(ms = TYPING_MS) {
   reading?.abort();
   if ($("story").value.trim().length < LEAST_CHARS) {
     analyzed = null;
+    $("found").removeAttribute("aria-busy");
     showFound();
     return;
   }
@@ -238,7 +239,8 @@ function take(title, story) {
 
 function drag(event) {
   if (!event.dataTransfer?.types.includes("Files")) return;
-  event.preventDefault();
+  event.preventDefault(); // else the browser leaves the page for the file
+  if ($("write").hidden) return;
   $("sheet").classList.toggle("over", event.type === "dragover");
   const file = event.type === "drop" && event.dataTransfer.files[0];
   if (file) busy($("open-file"), () => upload(file));

@@ -127,7 +127,7 @@ class Visit:
 
     def open(self, address: str = "") -> None:
         self.page.goto(f"{self.origin}/{address}")
-        self.page.wait_for_function("!document.documentElement.classList.contains('loading')")
+        expect(self.page.locator("html.loading")).to_have_count(0)
 
     @property
     def session_id(self) -> str:
@@ -555,7 +555,9 @@ def test_a_reload_loses_nothing(paid: Service, fake: FakeProviders, visit: Any) 
 
         page.get_by_role("button", name="Draw the story").click()
         page.wait_for_url("**/#/s/*")
-        page.reload()
+        with page.expect_request("**/events/*") as stream:
+            page.reload()
+        assert stream.value.headers["last-event-id"].isdecimal()
         expect(tab.cards()).to_have_count(3)
         assert page.locator(".frame").first.evaluate("(frame) => getComputedStyle(frame).aspectRatio") == "3 / 4"
         expect(page.locator('.card[data-state="ready"]')).to_have_count(3, timeout=PATIENCE_MS)
