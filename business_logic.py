@@ -1944,6 +1944,7 @@ class Studio:
             progress=progress(session, stale=stale),
             analysis=session.analysis,
             story_bible=session.story_bible,
+            settings=session.settings,
             consistency=session.consistency,
             anchors=[self.anchor_view(session, anchor) for anchor in session.anchors or ()],
             scenes=scenes,

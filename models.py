@@ -287,6 +287,9 @@ class Anchor:
     error: Problem | None = None
 
 
+DRAFTS = "Offline drafts"  # what a file says of its pictures: a draft is called a draft
+
+
 @dataclass(frozen=True, slots=True)
 class BookScene:
     """One scene as it is handed over: its words and its picture."""
@@ -999,6 +1002,7 @@ class StatusView(BaseModel):
     progress: Progress
     analysis: ScriptAnalysis
     story_bible: StoryBible | None = Field(description="Null until it is written.")
+    settings: GenerationSettings = Field(description="What it is drawn with, every default filled in.")
     consistency: Consistency = Field(description="In force: `prompt` where the image model takes no references.")
     anchors: list[AnchorView] = Field(description="Reference pictures, once the story bible is there.")
     scenes: list[SceneView] = Field(description="In order of `scene_number`.")

@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 
 from adapters.export_html import (
-    DRAFTS,
     PICTURE_TYPES,
     caption_of,
     depiction_of,
@@ -17,7 +16,7 @@ from adapters.export_html import (
     paragraphs,
     title_of,
 )
-from models import Book, BookScene, ExportOptions
+from models import DRAFTS, Book, BookScene, ExportOptions
 from utils import fingerprint, stream_zip
 
 MIMETYPE = b"application/epub+zip"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.book_pictures import as_jpeg, on_white, stand_in, standing_in
-from models import Book, BookScene, ExportOptions, FontMissing, PageSize
+from models import DRAFTS, Book, BookScene, ExportOptions, FontMissing, PageSize
 from utils import guess_language, is_slugline, runs_right_to_left
 
 Json = dict[str, Any]
@@ -94,6 +94,7 @@ def as_data(book: Book, options: ExportOptions) -> Json:
         "layout": options.layout,
         "page": PAGES[options.page_size],
         "title": line(book.title),
+        "drafts": DRAFTS if book.draft else "",
         "lang": language,
         "region": REGIONS.get(language),
         "rtl": runs_right_to_left(book.story_text),

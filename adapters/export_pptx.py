@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.book_pictures import as_jpeg, stand_in, standing_in
-from models import Book, BookScene, ExportOptions
+from models import DRAFTS, Book, BookScene, ExportOptions
 
 INCH = 914_400  # EMU
 WIDTH, HEIGHT = 12_192_000, 6_858_000  # 16:9, as PowerPoint begins
@@ -70,6 +70,8 @@ def title_slide(slides: Any, book: Book, picture: bytes) -> None:
         width = round(HEIGHT * ratio)
         put_picture(slide, picture, first, (0, 0, width, HEIGHT))
         put_title(slide, book.title, (width, 0, WIDTH - width, HEIGHT), largest=44, see_through=False)
+    if book.draft:
+        put_text(slide.notes_slide.notes_text_frame, DRAFTS)
 
 
 def scene_slide(slides: Any, scene: BookScene, picture: bytes) -> None:

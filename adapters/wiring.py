@@ -325,8 +325,8 @@ def claim(folder: Path) -> Iterator[None]:
     except OSError:
         os.close(lock)
         raise ConfigurationError(
-            f"PROJECTS_DIR: another process owns {folder}; give this one a folder of its own, "
-            "or set REDIS_URL to run several."
+            f"PROJECTS_DIR: another process owns {folder}; stop it, or give this one a folder and a PORT of its own "
+            "(several on one store will take REDIS_URL)."
         ) from None
     try:
         yield

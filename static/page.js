@@ -3,7 +3,7 @@ import { ask, whenKeyIsNeeded } from "./api.js";
 import { askFor } from "./ask.js";
 import { $, device, h } from "./dom.js";
 import { showProjects } from "./projects.js";
-import { closeStory, openStory, remember, setUpStory, story, tell, translateStory } from "./story.js";
+import { closeStory, openStory, setUpStory, story, tell, translateStory } from "./story.js";
 import { LANGUAGES, chooseLanguage, t } from "./words.js";
 import { setUpWriting, showWriting } from "./write.js";
 
@@ -77,8 +77,7 @@ async function start() {
   const words = chooseLanguage(); // under way while the rest is set up
   setUpTheme();
   setUpStory();
-  setUpWriting((id, settings) => {
-    remember(id, settings);
+  setUpWriting((id) => {
     location.hash = `#/s/${id}`;
   });
   await words;

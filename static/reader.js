@@ -34,7 +34,7 @@ function build(dialog) {
   dialog.replaceChildren(
     h("header", { class: "reader-head" }, h("h2", { id: "reader-title", dir: "auto" }, story.view.title),
       button("reader-full", "full_screen", "⛶", full), button("reader-close", "close", "×", () => dialog.close())),
-    h("article", { id: "reader-page", tabindex: "-1", "aria-describedby": "reader-count" }, h("div", { id: "reader-picture" }), h("div", { id: "reader-text", dir: "auto" })),
+    h("article", { id: "reader-page", tabindex: "0", role: "region", "aria-labelledby": "reader-title", "aria-describedby": "reader-count" }, h("div", { id: "reader-picture" }), h("div", { id: "reader-text", dir: "auto" })),
     h("footer", { class: "reader-foot" }, button("reader-back", "previous", rightToLeft() ? "→" : "←", () => turn(-1)),
       h("p", { id: "reader-count", role: "status" }), button("reader-on", "next", rightToLeft() ? "←" : "→", () => turn(1))));
   dialog.onkeydown = (event) => {

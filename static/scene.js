@@ -76,7 +76,7 @@ function build(dialog) {
       h("div", { class: "side" },
         h("section", { "aria-labelledby": "text-heading" },
           h("h3", { id: "text-heading" }, t("the_text")),
-          h("div", { id: "scene-text", class: "verbatim", dir: "auto" }),
+          h("div", { id: "scene-text", class: "verbatim", dir: "auto", tabindex: "0", role: "region", "aria-labelledby": "text-heading" }),
           h("p", { class: "hint", id: "split-hint", hidden: true }, t("split_hint")),
           h("div", { class: "row" }, button("scene-split", "split", () => split(!open.splitting)), button("scene-merge", "merge", merge),
             button("scene-earlier", "earlier", () => move(-1)), button("scene-later", "later", () => move(1)))),
@@ -115,12 +115,14 @@ function fill() {
 function picture(detail) {
   const frame = $("scene-frame");
   const url = ours(detail.image_url);
-  frame.style.setProperty("--shape", shapeOf(detail));
+  frame.style.setProperty("--shape", shapeOf());
   const shown = frame.querySelector("img");
   if (!url) frame.replaceChildren(h("span", { class: "number", "aria-hidden": "true" }, number(detail.scene_number + 1)));
   else if (shown?.getAttribute("src") !== url) frame.replaceChildren(h("img", { src: url, alt: detail.description, width: detail.width, height: detail.height }));
   else shown.alt = detail.description;
 }
+
+const isDraft = (version) => version.model.startsWith("draft:");
 
 function versions(detail) {
   const box = $("versions");
@@ -130,7 +132,7 @@ function versions(detail) {
   box.dataset.said = said;
   const focused = box.contains(document.activeElement);
   box.replaceChildren(h("legend", {}, t("versions")), h("div", { class: "strip" }, detail.versions.map((version) => {
-    const name = [t("version_n", { n: version.version }), t(version.quality), version.cost_usd ? money(version.cost_usd) : ""].filter(Boolean).join(" · ");
+    const name = [t("version_n", { n: version.version }), t(isDraft(version) ? "draft" : version.quality), version.cost_usd ? money(version.cost_usd) : ""].filter(Boolean).join(" · ");
     const input = h("input", { type: "radio", name: "version", value: version.version, onchange: () => show(version.version) });
     input.checked = version.version === detail.current_version;
     return h("label", {}, input, h("img", { src: ours(version.image_url), alt: "", width: version.width, height: version.height, loading: "lazy" }), h("span", {}, name));

@@ -10,7 +10,7 @@ const SYNC_MS = 1500; // the stream does not tell of portraits: the state is ask
 const RECENT = 12;
 
 /** The story that is open: `view` is what `/status` said last, `etag` which state that was, `version` what the stream told. */
-export const story = { id: null, view: null, etag: null, version: null, chosen: new Set(), settings: {}, lost: false };
+export const story = { id: null, view: null, etag: null, version: null, chosen: new Set(), lost: false };
 const watchers = new Set(); // dialogs that want to know what changed
 export const onChange = (tell) => (watchers.add(tell), () => watchers.delete(tell));
 
@@ -23,19 +23,11 @@ let startedEmpty = false;
 
 export const unfinished = () => UNFINISHED.includes(story.view?.status);
 export const sceneOf = (sceneId) => story.view?.scenes.find((scene) => scene.scene_id === sceneId);
-/** What was asked for, where this device knows it: a provider's sizes are a few pixels off, and nothing shall jump. */
-export const shapeOf = (scene) => (story.settings.aspect || (scene.width ? `${scene.width}:${scene.height}` : guessedShape())).replace(":", " / ");
-const guessedShape = () => {
-  const drawn = story.view?.scenes.find((scene) => scene.width);
-  return drawn ? `${drawn.width}:${drawn.height}` : "16:9";
-};
+/** What was asked for: a provider's sizes are a few pixels off, and nothing shall jump. */
+export const shapeOf = () => story.view.settings.aspect_ratio.replace(":", " / ");
 export const totalOf = (prices) => (prices.some((price) => price === null) ? null : prices.reduce((sum, price) => sum + price, 0));
 
 // --- Opening and closing
-
-export function remember(id, settings) {
-  device.set(`story:${id}`, settings);
-}
 
 export async function openStory(id) {
   if (story.id === id && story.view) {
@@ -44,7 +36,7 @@ export async function openStory(id) {
   }
   closeStory();
   const chosen = tab.get(`chosen:${id}`);
-  Object.assign(story, { id, view: null, etag: null, settings: device.get(`story:${id}`) || {}, lost: false });
+  Object.assign(story, { id, view: null, etag: null, lost: false });
   story.chosen = new Set(chosen || []);
   began = tab.get(`began:${id}`);
   milestone = 0;
@@ -53,6 +45,7 @@ export async function openStory(id) {
   say($("story-title"), t("loading"));
   say($("story-meta"), " ");
   say($("story-note"), "");
+  $("story-tools").hidden = false;
   try {
     const first = await insist(() => status(id));
     if (story.id !== id) return false;
@@ -64,6 +57,7 @@ export async function openStory(id) {
   } catch (problem) {
     if (story.id !== id) return false;
     say($("story-title"), t("no_story"));
+    $("story-tools").hidden = problem.status === 404;
     tell(problem);
     if (problem.status === 404) forget(id);
     return false;
@@ -420,11 +414,11 @@ class Card {
 
   update(scene) {
     const state = stateOf(scene);
-    const said = JSON.stringify([scene.scene_number, scene.title, scene.excerpt, state, scene.image_url, scene.error, scene.description, scene.redraw_cost_usd, shapeOf(scene)]);
+    const said = JSON.stringify([scene.scene_number, scene.title, scene.excerpt, state, scene.image_url, scene.error, scene.description, scene.redraw_cost_usd, shapeOf()]);
     if (said === this.shown.said && this.shown.language === document.documentElement.lang) return;
     this.node.dataset.state = state;
     this.node.dataset.scene = scene.scene_number;
-    this.frame.style.setProperty("--shape", shapeOf(scene));
+    this.frame.style.setProperty("--shape", shapeOf());
     say(this.number, number(scene.scene_number + 1));
     say(this.link, scene.title || t("scene_n", { n: scene.scene_number + 1 }));
     this.link.href = `#/s/${story.id}/scene/${this.sceneId}`;

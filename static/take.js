@@ -18,16 +18,18 @@ export function openTake() {
   closing = new AbortController();
   const option = (name, value, label) => h("label", {}, h("input", { type: "radio", name, value }), h("span", {}, label));
   const chosen = chosenScenes().length;
+  const stale = (chosen ? chosenScenes() : readyScenes()).filter((scene) => scene.stale).length;
   dialog.replaceChildren(h("form", { onsubmit: (event) => (event.preventDefault(), busy($("take-it"), take)), onchange: options },
     h("header", { class: "dialog-head" }, h("h2", { id: "take-heading", tabindex: "-1" }, t("take")),
       cross(dialog)),
     h("p", {}, chosen ? t("take_chosen", { n: chosen }) : t("take_all", { n: readyScenes().length })),
+    h("p", { class: "note", hidden: !stale }, t("is_stale", { n: stale })),
     h("fieldset", { class: "tiles formats" }, h("legend", {}, t("format")), FORMATS.map((format) =>
       h("label", {}, h("input", { type: "radio", name: "format", value: format }), h("span", {}, h("b", { dir: "ltr" }, format.toUpperCase()), h("small", {}, t(`format_${format}`)))))),
     h("div", { id: "pdf", class: "pair", hidden: true },
       h("fieldset", { class: "tiles chips" }, h("legend", {}, t("page_size")), PAGE_SIZES.map((size) => option("page_size", size, size === "A4" ? size : t(`size_${size}`)))),
       h("fieldset", { class: "tiles chips" }, h("legend", {}, t("layout")), LAYOUTS.map((layout) => option("layout", layout, t(`layout_${layout}`))))),
-    h("label", { class: "check", id: "upgrade-line", hidden: story.settings.quality !== "draft" }, h("input", { type: "checkbox", id: "upgrade" }), h("span", {}, t("upgrade"))),
+    h("label", { class: "check", id: "upgrade-line", hidden: story.view.settings.quality !== "draft" }, h("input", { type: "checkbox", id: "upgrade" }), h("span", {}, t("upgrade"))),
     h("p", { class: "dialog-note note", id: "take-note", role: "status" }),
     h("div", { class: "row end" }, h("button", { class: "quiet", onclick: () => dialog.close() }, t("not_now")),
       h("button", { type: "submit", id: "take-it", class: "main" }, t("approve_and_take")))));
@@ -62,8 +64,7 @@ async function take() {
     if (signal.aborted) return;
     if (!(problem instanceof Problem)) throw problem;
     note.classList.add("bad");
-    const refused = problem.code === "invalid_request" && problem.errors.some((error) => /format|page_size|layout/.test(error.loc));
-    say(note, refused ? t("format_refused", { format: format.toUpperCase() }) : plainly(problem));
+    say(note, plainly(problem));
   }
 }
 

@@ -16,7 +16,7 @@ let models = null;
 let failed = false; // whether the note is about the analysis
 let sent = () => {};
 
-/** Sets up the form; `go(id, settings)` is called when the service has taken the story. */
+/** Sets up the form; `go(id)` is called when the service has taken the story. */
 export function setUpWriting(go) {
   sent = go;
   for (const style of STYLES) {
@@ -197,6 +197,7 @@ function showModels() {
 
 function note(problem) {
   const drafts = models?.some((model) => model.provider === "draft" && model.default);
+  $("quality").hidden = drafts;
   say($("write-note"), problem ? plainly(problem) : drafts ? t("offline_before") : "");
   $("write-note").classList.toggle("bad", Boolean(problem));
 }
@@ -264,7 +265,7 @@ async function draw() {
     for (const id of ["title", "story", "scenes"]) $(id).value = "";
     remember();
     analyzed = null;
-    sent(session_id, { aspect: request.aspect_ratio, quality: request.quality });
+    sent(session_id);
   } catch (problem) {
     note(problem);
   }

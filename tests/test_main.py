@@ -201,7 +201,7 @@ async def test_status_has_every_documented_field(client: httpx.AsyncClient) -> N
 
     assert set(state) == {
         *("session_id", "title", "status", "progress", "analysis", "story_bible", "scenes", "cost_usd"),
-        *("max_cost_usd", "offline", "error", "created_at", "updated_at", "consistency", "anchors"),
+        *("max_cost_usd", "offline", "error", "created_at", "updated_at", "consistency", "anchors", "settings"),
     }
     assert set(state["progress"]) == {"current_step", "total_steps", "percent", "description"}
     assert set(state["scenes"][0]) == {

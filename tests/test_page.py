@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from playwright.sync_api import (
@@ -24,6 +24,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from models import DownloadFormat
 from tests.conftest import missing, need_program
 from tests.fake_providers import REPOSITORY, FakeProviders
 from tests.service import Service
@@ -468,18 +469,21 @@ def test_a_budget_that_is_used_up_can_be_raised(paid: Service, fake: FakeProvide
         expect(page.locator('.card[data-state="ready"]')).to_have_count(6, timeout=PATIENCE_MS)
 
 
-def test_a_format_that_is_not_made_here_is_refused_in_a_plain_sentence(drafts: Service, visit: Any) -> None:
-    with visit(drafts, expected=NETWORK) as tab:
+def test_every_format_of_the_service_is_offered_and_taken_from_the_page(drafts: Service, visit: Any) -> None:
+    with visit(drafts) as tab:
         page = tab.page
         tab.draw()
-        refuse(page, "**/download", 422, "invalid_request", errors=[{"loc": "body.format", "type": "literal_error"}])
         page.get_by_role("button", name="Take it away").click()
-        page.get_by_label("PDF").check()
-        expect(page.locator("#pdf")).to_be_visible()
+        expect(page.locator('input[name="format"]')).not_to_have_count(0)  # the dialog is loaded when it is wanted
+        offered = [tile.get_attribute("value") for tile in page.locator('input[name="format"]').all()]
 
-        page.get_by_role("button", name="Approve and download").click()
-
-        expect(page.locator("#take-note")).to_contain_text("does not hand over PDF in that form yet. ZIP always works.")
+        assert set(offered) == set(get_args(DownloadFormat))
+        for name, begins in (("pdf", b"%PDF"), ("epub", b"PK"), ("csv", b"\xef\xbb\xbfnumber"), ("webp", b"RIFF")):
+            page.locator(f'input[name="format"][value="{name}"]').check(force=True)
+            assert page.locator("#pdf").is_visible() is (name == "pdf")
+            with page.expect_download() as coming:
+                page.locator("#take-it").click()
+            assert Path(coming.value.path()).read_bytes().startswith(begins)
 
 
 def test_a_refusal_that_passes_is_sent_again_and_makes_one_session(drafts: Service, visit: Any) -> None:
@@ -663,7 +667,8 @@ def test_axe_finds_nothing_serious_on_any_view(
 ) -> None:
     if not AXE.exists():
         missing("axe-core is not here: npm ci --prefix tests")
-    session_id = paid.generate(story(58, 3), num_scenes=3, consistency="references")
+    words = story(58, 3, extra={0: "Then she told it all again, from the beginning. " * 80})  # longer than any screen
+    session_id = paid.generate(words, num_scenes=3, consistency="references")
     scene_id = paid.wait(session_id)["scenes"][0]["scene_id"]
     paid.client.post("/approve", json={"session_id": session_id, "approved_scenes": [0]})
     paid.client.patch(f"/sessions/{session_id}/scenes/1", json={"image_prompt": f"Another picture, {scheme} {locale}."})

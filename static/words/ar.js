@@ -177,7 +177,6 @@ export default {
   approve_and_take: "اعتمد ونزّل",
   preparing: "يجري التجهيز…",
   taken_away: "تم: ابحث في التنزيلات.",
-  format_refused: "لا تسلّم هذه الخدمة {format} هكذا بعد. ZIP يعمل دائمًا.",
 
   full_screen: "ملء الشاشة",
   page_of: "الصفحة {n} من {total}",

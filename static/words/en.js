@@ -177,7 +177,6 @@ export default {
   approve_and_take: "Approve and download",
   preparing: "It is being put together…",
   taken_away: "Done: look among your downloads.",
-  format_refused: "This service does not hand over {format} in that form yet. ZIP always works.",
 
   full_screen: "Full screen",
   page_of: "Page {n} of {total}",

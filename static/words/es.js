@@ -177,7 +177,6 @@ export default {
   approve_and_take: "Aprobar y descargar",
   preparing: "Se está preparando…",
   taken_away: "Hecho: míralo en tus descargas.",
-  format_refused: "Este servicio aún no entrega {format} de esa forma. ZIP funciona siempre.",
 
   full_screen: "Pantalla completa",
   page_of: "Página {n} de {total}",
