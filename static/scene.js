@@ -100,6 +100,7 @@ function fill() {
   for (const [id, off] of [["scene-before", detail.scene_number === 0], ["scene-after", detail.scene_number === last],
     ["scene-earlier", detail.scene_number === 0], ["scene-later", detail.scene_number === last], ["scene-merge", detail.scene_number === last]]) $(id).disabled = off;
   $("scene-split").disabled = !open.etag;
+  $("scene").classList.toggle("whole", Boolean(open.etag));
   picture(detail);
   versions(detail);
   checks(detail);

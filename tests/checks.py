@@ -6,6 +6,7 @@ import io
 import sqlite3
 import time
 import zipfile
+from collections.abc import Callable
 from contextlib import closing
 
 import httpx
@@ -69,3 +70,11 @@ def metric(service: Service, name: str, **labels: str) -> float:
     text = httpx.get(f"http://127.0.0.1:{service.port}/metrics", timeout=PATIENCE_SECONDS, trust_env=False).text
     samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
     return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
+
+
+def until(reached: Callable[[], bool]) -> None:
+    """Wait for a state; fails when it does not come."""
+    limit = time.monotonic() + PATIENCE_SECONDS
+    while not reached():
+        assert time.monotonic() < limit, "it did not come to that"
+        time.sleep(0.02)

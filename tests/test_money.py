@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
+from tests.checks import cost_of, metric, until
 from tests.fake_providers import FakeProviders
 from tests.service import ENDED, Service, ready
 from tests.stories import story
@@ -45,10 +45,6 @@ def fake(providers: FakeProviders) -> FakeProviders:
 
 def charged(fake: FakeProviders) -> float:
     return float(sum(fake.counts()["usd"].values()))
-
-
-def cost_of(states: list[Json]) -> float:
-    return float(sum(state["cost_usd"] for state in states))
 
 
 def order(fake: FakeProviders, faults: list[Json]) -> None:
@@ -130,13 +126,6 @@ def test_a_cost_is_shown_once_it_is_on_disk(fake: FakeProviders) -> None:
 
     assert shown == 0
     assert state["cost_usd"] == pytest.approx(charged(fake), abs=DUST)
-
-
-def until(reached: Callable[[], bool]) -> None:
-    limit = time.monotonic() + PATIENCE_SECONDS
-    while not reached():
-        assert time.monotonic() < limit, "it did not come to that"
-        time.sleep(0.02)
 
 
 # --- A day whose money is spent --------------------------------------------------------------------------------
@@ -358,28 +347,32 @@ def test_calls_tokens_retries_and_money_are_counted_as_the_providers_count_them(
         states = service.wait_all(ids, patience=PATIENCE_SECONDS)
         counts = fake.counts()
         assert len(counts["faults_struck"]) == 8
-        assert {kind: total(service, "provider_calls", kind=kind) for kind in CALLS} == {
+        assert {kind: metric(service, "story_provider_calls_total", kind=kind) for kind in CALLS} == {
             kind: sum(counts["calls"].get(name, 0) for name in names) for kind, names in CALLS.items()
         }
-        assert total(service, "provider_calls", kind="draw", outcome="ok") == counts["pictures_made"] + 1  # one failed
-        assert total(service, "scenes", code="ready") == sum(map(ready, states)) == 15
-        assert total(service, "provider_retries", provider="openrouter", code="unavailable") == 1
-        assert total(service, "provider_retries", provider="openrouter", code="unusable") == 2
-        assert total(service, "provider_retries", provider="runware") == 4
+        assert (
+            metric(service, "story_provider_calls_total", kind="draw", outcome="ok") == counts["pictures_made"] + 1
+        )  # one failed
+        assert metric(service, "story_scenes_total", code="ready") == sum(map(ready, states)) == 15
+        assert metric(service, "story_provider_retries_total", provider="openrouter", code="unavailable") == 1
+        assert metric(service, "story_provider_retries_total", provider="openrouter", code="unusable") == 2
+        assert metric(service, "story_provider_retries_total", provider="runware") == 4
         for direction in ("input", "output"):
-            assert total(service, "text_tokens", direction=direction) == counts["tokens"][direction]
+            assert metric(service, "story_text_tokens_total", direction=direction) == counts["tokens"][direction]
         for provider, usd in counts["usd"].items():
-            assert total(service, "spent_usd", provider=provider, known="true") == pytest.approx(usd, abs=DUST)
-        unknown = total(service, "spent_usd", known="false")  # a 503, and a task that ended in an error
+            assert metric(service, "story_spent_usd_total", provider=provider, known="true") == pytest.approx(
+                usd, abs=DUST
+            )
+        unknown = metric(service, "story_spent_usd_total", known="false")  # a 503, and a task that ended in an error
         assert unknown > 0
         assert cost_of(states) == pytest.approx(charged(fake) + unknown, abs=1e-7)
 
         order(fake, unbelievable_costs()[:6])
         lied = service.wait_all([service.generate(story(90 + n, 3), num_scenes=3) for n in range(5)])
-        assert total(service, "spent_usd", known="false") > unknown
-        assert total(service, "spent_usd", known="true") < charged(fake)
-        assert total(service, "spent_usd") == pytest.approx(cost_of(states + lied), abs=1e-7)
-        assert total(service, "spent_usd") >= charged(fake)
+        assert metric(service, "story_spent_usd_total", known="false") > unknown
+        assert metric(service, "story_spent_usd_total", known="true") < charged(fake)
+        assert metric(service, "story_spent_usd_total") == pytest.approx(cost_of(states + lied), abs=1e-7)
+        assert metric(service, "story_spent_usd_total") >= charged(fake)
 
 
 def test_what_nobody_will_know_after_a_crash_is_counted_by_the_next_process(fake: FakeProviders) -> None:
@@ -391,8 +384,8 @@ def test_what_nobody_will_know_after_a_crash_is_counted_by_the_next_process(fake
         service.start()
         state = service.wait(session_id, patience=PATIENCE_SECONDS)
 
-        assert total(service, "spent_usd", known="false") > 0
-        assert total(service, "spent_usd") == pytest.approx(state["cost_usd"], abs=DUST)
+        assert metric(service, "story_spent_usd_total", known="false") > 0
+        assert metric(service, "story_spent_usd_total") == pytest.approx(state["cost_usd"], abs=DUST)
 
 
 CALLS = {  # kinds of ours, and what the fake calls them
@@ -403,10 +396,3 @@ CALLS = {  # kinds of ours, and what the fake calls them
     "upload": ["upload", "upload_refused"],
     "fetch": ["fetch"],
 }
-
-
-def total(service: Service, name: str, **labels: str) -> float:
-    """The sum of a counter over all series with these labels."""
-    families = text_string_to_metric_families(service.client.get("/metrics").text)
-    samples = [sample for family in families for sample in family.samples if sample.name == f"story_{name}_total"]
-    return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.checks import open_charges, until
 from tests.fake_providers import FakeProviders
 from tests.service import Service, ready
 from tests.stories import story
@@ -264,17 +264,6 @@ def test_what_is_deleted_while_it_is_drawn_stays_dead_and_its_pictures_serve_the
     assert not (service.folder / "projects" / gone).exists()
     restarted(service, kill=True)
     assert service.client.get(f"/status/{gone}").status_code == 404
-
-
-def until(reached: Callable[[], bool]) -> None:
-    limit = time.monotonic() + PATIENCE_SECONDS
-    while not reached():
-        assert time.monotonic() < limit, "it did not come to that"
-        time.sleep(0.02)
-
-
-def open_charges(service: Service) -> int:
-    return int(ledger(service, "SELECT count(*) FROM charges WHERE state != 'settled'"))
 
 
 def spent(service: Service, session_id: str) -> float:
