@@ -1,6 +1,6 @@
 """Every bar of `docs/performance.md`, measured in one go beside its floor or a bare app.
 
-python -m benchmarks.run                 all of them, about five minutes
+python -m benchmarks.run                 all of them, about a quarter of an hour
 python -m benchmarks.run pace startup    some of them
 python -m benchmarks.run --quick --json figures.json
 """
@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import crowd, drafts, flat, footprint, handing_over, pace, promises, reading, splitting, startup
+from benchmarks import crowd, drafts, flat, footprint, handing_over, pace, page, promises, reading, splitting, startup
 from benchmarks.figures import Figure, as_json, table
 
 BARS: dict[str, Callable[..., list[Figure]]] = {
@@ -29,6 +29,7 @@ BARS: dict[str, Callable[..., list[Figure]]] = {
     "promises": promises.measure,
     "crowd": crowd.measure,
     "flat": flat.measure,
+    "page": page.measure,
 }
 
 
