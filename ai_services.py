@@ -2109,7 +2109,7 @@ class _Reply:
         One such number, in one cost, would else spoil every poll that asks for its task, and for others with it.
         """
         try:
-            return json.loads(self.body.strip(), parse_constant=lambda _: None)
+            return json.loads(self.body.strip(), parse_constant=_null)
         except (ValueError, RecursionError):
             return None
 
@@ -2542,6 +2542,10 @@ def _encoded(body: object) -> bytes:
     return json.dumps(body, sort_keys=True, ensure_ascii=False).encode("utf-8", "replace")
 
 
+def _null(name: str) -> None:
+    """What NaN and Infinity, which JSON does not know, are read as."""
+
+
 def _money(value: object) -> float | None:
     """A cost that can be believed: a finite number of at least 0; else None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -2603,7 +2607,7 @@ def _json_object(text: str) -> dict[str, Any] | None:
     text = text.strip().lstrip("\ufeff")
     fenced = re.fullmatch(r"```[A-Za-z]*\s*\n(.*?)\n?\s*```", text, re.DOTALL)
     try:
-        value = json.loads(fenced[1] if fenced else text, parse_constant=lambda _: None)
+        value = json.loads(fenced[1] if fenced else text, parse_constant=_null)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

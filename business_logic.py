@@ -149,6 +149,7 @@ from utils import (
     SceneReading,
     StoryReading,
     derive_seed,
+    file_name,
     fingerprint,
     gather_bounded,
     is_cut,
@@ -1754,7 +1755,7 @@ class Studio:
         book = await asyncio.to_thread(self._book, session, handed_over(session))
         options = ExportOptions(request.page_size, request.layout)
         export = self.exports[request.format]
-        filename = zip_name(0, session.title, export.suffix).removeprefix("scene_00_")
+        filename = file_name(session.title, export.suffix)
         if isinstance(export, StreamedExport):
             return Download(filename, export.media_type, chunks=export.chunks(book, options))
         return Download(filename, export.media_type, path=await self._exported(session, book, options, export))
@@ -2980,7 +2981,7 @@ def book_key(book: Book) -> list[object]:
 
 def anchor_name(number: int, anchor: Anchor, suffix: str) -> str:
     """The name of a reference picture in a ZIP, `anchors/00_Mira.jpg`."""
-    return f"anchors/{zip_name(number, anchor.name, suffix.lstrip('.')).removeprefix('scene_')}"
+    return f"anchors/{number:02d}_{file_name(anchor.name, suffix.lstrip('.'))}"
 
 
 def media_key(reference: Reference) -> str:

@@ -287,6 +287,7 @@ class Anchor:
     error: Problem | None = None
 
 
+UNTITLED = "Untitled"  # what a file says where a story has no title
 DRAFTS = "Offline drafts"  # what a file says of its pictures: a draft is called a draft
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import io
 import json
@@ -2134,6 +2135,9 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a ZIP can say: the same input 
 _ZIP_CHUNK_BYTES = 256 * 1024
 
 
+UNFINISHED_NAME = ".new-"  # how the name of a file begins that is still being written
+
+
 class ProjectFiles:
     """The files of every session under one folder. Each method blocks on the disk: call it off the event loop.
 
@@ -2169,7 +2173,7 @@ class ProjectFiles:
         """A name of its own for a file on its way to `path`; raises `StorageUnavailable`."""
         with _storage_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-", suffix=path.suffix)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED_NAME, suffix=path.suffix)
             os.close(handle)
             return Path(temporary)
 
@@ -2179,8 +2183,8 @@ class ProjectFiles:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-            others = sorted(path.parent.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True)
-            for old in others[keep:]:
+            whole = [each for each in path.parent.iterdir() if not each.name.startswith(UNFINISHED_NAME)]
+            for old in sorted(whole, key=lambda each: each.stat().st_mtime, reverse=True)[keep:]:
                 old.unlink(missing_ok=True)
             _sync_folder(path.parent)
 
@@ -2252,7 +2256,7 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write a file so that it is there whole or not at all, even when the power goes; raises `StorageUnavailable`."""
     with _storage_errors():
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED_NAME)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -2272,6 +2276,9 @@ def _sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that knows no such thing
+            raise
     finally:
         os.close(handle)
 
@@ -2295,11 +2302,16 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 
 def zip_name(scene_number: int, title: str, suffix: str) -> str:
-    """The name of a picture in a ZIP, `scene_00_title.jpg`: any script, nothing a file system objects to."""
+    """The name of a picture in a ZIP, `scene_00_title.jpg`."""
+    return f"scene_{scene_number:02d}_{file_name(title, suffix)}"
+
+
+def file_name(title: str, suffix: str) -> str:
+    """A file's name by its title: any script, nothing a file system objects to."""
     plain = (char if char.isalnum() or _is_mark(char) else "_" for char in unicodedata.normalize("NFC", title))
     words = re.sub("__+", "_", "".join(plain)).strip("_")
     short = words.encode("utf-8")[:80].decode("utf-8", "ignore").strip("_")
-    return f"scene_{scene_number:02d}_{short or 'untitled'}.{suffix}"
+    return f"{short or 'untitled'}.{suffix}"
 
 
 _LINE_ENDS = re.compile("\r\n?|[\v\f\x85]")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from models import Book, ExportOptions
+from models import DRAFTS, UNTITLED, Book, ExportOptions
 from utils import guess_language, one_line, runs_right_to_left, stream_zip
 
 
@@ -25,9 +25,9 @@ def _comic_info(book: Book) -> bytes:
     people = dict.fromkeys(one_line(name) for scene in book.scenes for name in scene.characters)
     places = dict.fromkeys(one_line(scene.location) for scene in book.scenes if scene.location)
     told = (
-        ("Title", one_line(book.title) or "Untitled"),
+        ("Title", one_line(book.title) or UNTITLED),
         ("Summary", "\n".join(one_line(scene.title) for scene in book.scenes)),
-        ("Notes", "Offline drafts" if book.draft else ""),
+        ("Notes", DRAFTS if book.draft else ""),
         ("Year", str(book.created_at.year)),
         ("Month", str(book.created_at.month)),
         ("Day", str(book.created_at.day)),

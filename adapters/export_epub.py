@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
+from adapters.book_pictures import as_jpeg
 from adapters.export_html import (
     PICTURE_TYPES,
     caption_of,
@@ -20,7 +21,6 @@ from models import DRAFTS, Book, BookScene, ExportOptions
 from utils import fingerprint, stream_zip
 
 MIMETYPE = b"application/epub+zip"
-JPEG_QUALITY = 92
 
 CONTAINER = """<?xml version="1.0" encoding="UTF-8"?>
 <container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container">
@@ -70,14 +70,7 @@ def _picture(path: Path) -> Path | bytes:
     """The picture; what not every reader of books knows, as a JPEG."""
     if path.suffix != ".webp":
         return path
-    import io
-
-    from PIL import Image
-
-    out = io.BytesIO()
-    with Image.open(path) as image:
-        image.convert("RGB").save(out, "JPEG", quality=JPEG_QUALITY)
-    return out.getvalue()
+    return as_jpeg(path)[0]
 
 
 def _package(book: Book) -> str:

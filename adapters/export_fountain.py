@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from models import Book, BookScene, ExportOptions
+from models import UNTITLED, Book, BookScene, ExportOptions
 from utils import is_slugline, one_line, printable
 
 HEADING_CHARS = 100
@@ -20,7 +20,7 @@ _LEADING = re.compile(r"^[\W_]+")
 
 def fountain_chunks(book: Book, options: ExportOptions) -> Iterator[bytes]:
     """The screenplay, scene by scene."""
-    yield f"Title: {one_line(book.title) or 'Untitled'}\nDraft date: {book.created_at:%Y-%m-%d}\n".encode()
+    yield f"Title: {one_line(book.title) or UNTITLED}\nDraft date: {book.created_at:%Y-%m-%d}\n".encode()
     for number, scene in enumerate(book.scenes, 1):
         yield f"\n{_scene(number, scene)}\n".encode()
 

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
 
-from models import DRAFTS, Book, BookScene, ExportOptions
+from models import DRAFTS, UNTITLED, Book, BookScene, ExportOptions
 from utils import guess_language, one_line, printable, runs_right_to_left
 
 PICTURE_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
-UNTITLED = "Untitled"
 BLOCK_BYTES = 192 * 1024  # of a picture at a time; a multiple of three, so that the blocks' base64 can be joined
 LONG_TITLE = 60  # characters; a longer one is set smaller
 MOST_ORNAMENTS = 15  # characters of a line between two scenes, as `* * *`
