@@ -983,8 +983,9 @@ class FakeHouse:
         return json_reply(self.world.counts.view())
 
     async def reset(self, request: Request) -> Reply:
-        """New counts, no faults, no cached answers; settings, tasks under way and pictures stay."""
+        """New counts, no faults, no waits, no cached answers; settings, tasks under way and pictures stay."""
         drawing = self.world.counts.now["drawing"]
+        self.world.not_before.clear()
         self.world.counts = Counts()
         self.world.counts.now["drawing"] = drawing
         self.world.faults.clear()

@@ -410,10 +410,14 @@ def test_an_order_that_means_nothing_is_refused(fake: FakeProviders) -> None:
 
 def test_a_reset_forgets_what_was_counted(fake: FakeProviders, client: httpx.Client) -> None:
     ask(fake, client, chat_body())
+    fake.control(faults=[{"on": "draw", "kind": "status", "status": 429, "retry_after": 5}])
+    send(fake, client, drawing_task())
 
     fake.reset()
 
     assert fake.counts()["calls"] == {}
+    send(fake, client, drawing_task())
+    assert fake.counts()["hurried"] == 0
 
 
 # --- What strikes for a while, and what is watched -------------------------------------------------------------
