@@ -31,6 +31,6 @@ clean:
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-.venv/dev-ready: requirements-dev.txt .venv/run-ready
+.venv/dev-ready: requirements-dev.txt requirements-scale.txt .venv/run-ready
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
