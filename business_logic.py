@@ -14,7 +14,7 @@ import re
 import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -133,6 +133,7 @@ from models import (
     SessionNotFound,
     StatusView,
     StorageUnavailable,
+    StoreUnavailable,
     StoryBible,
     TextAnswer,
     TextRequest,
@@ -143,7 +144,17 @@ from models import (
     VersionView,
     WrittenField,
 )
-from session_manager import SESSION_BODY, Answer, Charge, DrawingRecord, IdempotencyKey, Journal, Ledger, SessionStore
+from session_manager import (
+    CENT_DUST,
+    SESSION_BODY,
+    Accounts,
+    Answer,
+    Charge,
+    DrawingRecord,
+    IdempotencyKey,
+    Journal,
+    SessionStore,
+)
 from utils import (
     ProjectFiles,
     SceneReading,
@@ -226,8 +237,17 @@ class Runner(Protocol):
         """True once no new provider call may begin."""
         ...
 
-    def submit(self, session_id: str) -> None:
+    async def submit(self, session_id: str) -> None:
         """Make sure that `Studio.run` runs for that session, now or again after the run under way."""
+        ...
+
+    @property
+    def apart(self) -> bool:
+        """Whether each scene is a job of its own, that draws one picture at a time."""
+        ...
+
+    async def scatter(self, session_id: str, scene_ids: list[str]) -> None:
+        """Have `Studio.render_apart` called for each scene, wherever there is room."""
         ...
 
 
@@ -281,8 +301,14 @@ class Limits:
     check_model: str | None = None  # None: the text model looks at the pictures too
 
 
-class Flights:
+class Flights(Protocol):
     """One lock a key: whoever asks for the same thing at the same time waits and finds it done."""
+
+    def __call__(self, owner: str, key: str) -> AbstractAsyncContextManager[None]: ...
+
+
+class LocalFlights:
+    """The `Flights` of one process."""
 
     def __init__(self) -> None:
         self._locks: dict[tuple[str, str], tuple[asyncio.Lock, int]] = {}
@@ -427,7 +453,7 @@ class Studio:
 
     store: SessionStore
     journal: Journal
-    ledger: Ledger
+    ledger: Accounts
     files: ProjectFiles
     text: TextModel | None
     painters: Mapping[str, ImageModel]  # by the provider in front of the model id: `draft`, else `runware`
@@ -441,7 +467,7 @@ class Studio:
     limits: Limits
     observe: Observe
     clock: Callable[[], datetime]
-    flights: Flights = field(default_factory=Flights)
+    flights: Flights = field(default_factory=LocalFlights)
     pages: OrderedDict[str, Page] = field(default_factory=OrderedDict)
     arriving: set[object] = field(default_factory=set)
     started: float = field(default_factory=time.monotonic)
@@ -633,7 +659,7 @@ class Studio:
         await self._refuse_spent_day(session)
         kept = await self.store.create(session, key)
         if kept.session_id == session.session_id:
-            self.runner.submit(kept.session_id)
+            await self.runner.submit(kept.session_id)
         log.info("session accepted", extra={"session_id": kept.session_id, "scenes": len(kept.scenes)})
         return kept
 
@@ -678,7 +704,7 @@ class Studio:
         refused: DayBudgetReached | None = None
         for step in steps:
             try:
-                self.ledger.check_day(await step())
+                await self.ledger.check_day(await step())
             except DayBudgetReached as error:
                 refused = error
             except ProviderRefused:  # nobody can draw it here: the run says so on the scene
@@ -781,21 +807,67 @@ class Studio:
         began, at_work = time.monotonic(), True
         try:
             session = await self.store.change(session_id, begin)
+            await self._close_left(session_id, "bible")
             at_work = session.status in UNFINISHED
             if has_any_work(session):
                 await self.plan(session_id)
                 await self._choose_anchors(session_id)
+                if self.runner.apart and await self._scatter(session_id):
+                    return
                 await self._render_all(session_id)
             session = await self._finish(session_id)
         except SessionNotFound:
             log.info("session gone while it ran", extra={"session_id": session_id})
             return
+        except StoreUnavailable:
+            raise  # nothing can be written down: the run comes again when it can
         except StorageUnavailable as error:
             log.error("session stopped: no storage", extra={"session_id": session_id})
             session = await self.store.change(session_id, partial(fail_session, problem=error.as_problem()))
         if at_work and session.status in ENDED:
-            self.observe(SessionEnded(session.status, time.monotonic() - began))
-            log.info("session ended", extra={"session_id": session_id, "status": session.status})
+            self._tell_end(session, began)
+
+    def _tell_end(self, session: Session, began: float) -> None:
+        self.observe(SessionEnded(session.status, time.monotonic() - began))
+        log.info("session ended", extra={"session_id": session.session_id, "status": session.status})
+
+    async def _scatter(self, session_id: str) -> bool:
+        """Make a job of each scene that has work; False when there is none: portraits alone are drawn here."""
+        session = await self.store.get(session_id)
+        if self._halted(session) or session.story_bible is None:
+            return False
+        waiting = [scene.scene_id for scene in session.scenes if has_work(session, scene)]
+        if waiting:
+            await self.runner.scatter(session_id, waiting)
+        return bool(waiting)
+
+    async def render_apart(self, session_id: str, scene_id: str) -> None:
+        """Draw one scene as a job of its own; the last one of a session ends it. May be called again at any time.
+
+        What an earlier worker left open of the scene's money is closed first: nobody but us holds the scene now.
+        """
+        began = time.monotonic()
+        try:
+            async with self.flights("", f"scene:{session_id}:{scene_id}"):
+                await self._close_left(session_id, f"{scene_id}:")
+                while await self._scene_waits(session_id, scene_id):
+                    await self.render(session_id, scene_id)
+            session = await self.store.get(session_id)
+            if session.status in UNFINISHED and has_any_work(session):
+                return
+            before = session.status
+            await self._take_stock(session)
+            session = await self._finish(session_id)
+        except SessionNotFound:
+            log.info("session gone while it ran", extra={"session_id": session_id})
+            return
+        if before in UNFINISHED and session.status in ENDED:
+            self._tell_end(session, began)
+
+    async def _scene_waits(self, session_id: str, scene_id: str) -> bool:
+        session = await self.store.get(session_id)
+        scene = next((scene for scene in session.scenes if scene.scene_id == scene_id), None)
+        return scene is not None and not self._halted(session) and has_work(session, scene)
 
     async def plan(self, session_id: str) -> None:
         """Write the story bible, unless it is there."""
@@ -868,6 +940,8 @@ class Studio:
             reused = await self._render(session_id, scene_id)
         except (Halted, SceneNotFound):  # not wanted any more, or merged into another before its turn
             return
+        except StoreUnavailable:
+            raise
         except (ProviderError, BudgetReached, PriceUnknown, StorageUnavailable) as error:
             problem = error.as_problem()
             await self.store.change_scene(session_id, scene_id, partial(fail_scene, problem=problem))
@@ -876,7 +950,7 @@ class Studio:
         else:
             self.observe(SceneEnded("ready", time.monotonic() - began, reused=reused))
         finally:
-            self._release(session_id, scene_id)
+            await self.ledger.release_all(f"{session_id}:{scene_id}")
 
     async def _render(self, session_id: str, scene_id: str) -> bool:
         session = await self.still_wanted(session_id, scene_id)
@@ -973,7 +1047,7 @@ class Studio:
             try:
                 answer = await self.text.answer(question, purse)
             finally:
-                purse.release()
+                await purse.release()
             found = read(answer)
             body = json.dumps(dataclasses.asdict(answer) | {"cost_usd": 0.0}, ensure_ascii=False)
             self.journal.save_answer(Answer(session.owner, key, "text", body), self.clock())
@@ -999,10 +1073,10 @@ class Studio:
         while True:
             session = await self.still_wanted(unit.session_id, unit.scene_id)
             try:
-                self.ledger.reserve(charges, max_cost_usd=session.max_cost_usd)
+                await self.ledger.reserve(charges, max_cost_usd=session.max_cost_usd)
                 return session
             except BudgetReached:
-                may_return = unit.anchor is None and self.ledger.may_return(session.session_id)
+                may_return = unit.anchor is None and await self.ledger.may_return(session.session_id)
                 if not may_return or time.monotonic() > patience:
                     raise
             await self.store.wait(session.session_id, session.version, MONEY_WAIT_SECONDS)
@@ -1310,7 +1384,8 @@ class Studio:
         wanted = [anchor.anchor_id for anchor in self._anchors_of(session, scene)]
         if not wanted:
             return session
-        await gather_bounded(len(wanted), [partial(self.draw_anchor, session.session_id, name) for name in wanted])
+        jobs = [partial(self.draw_anchor, session.session_id, name) for name in wanted]
+        await gather_bounded(1 if self.runner.apart else len(jobs), jobs)
         session = await self.still_wanted(session.session_id, scene.scene_id)
         for anchor in map(session.anchor, wanted):
             if anchor.picture is None and anchor.error is not None and anchor.error.code == BudgetReached.code:
@@ -1323,6 +1398,8 @@ class Studio:
             await self._draw_anchor(session_id, name)
         except Halted:
             return
+        except StoreUnavailable:
+            raise
         except (ProviderError, BudgetReached, PriceUnknown, StorageUnavailable) as error:
             await self.store.change(session_id, partial(fail_anchor, name=name, problem=error.as_problem()))
             log.warning("reference picture failed", extra={"session_id": session_id, "code": error.code})
@@ -1331,6 +1408,7 @@ class Studio:
         session = await self.still_wanted(session_id)
         name = session.anchor(name).name
         async with self.flights(session.owner, f"{session_id}:anchor:{name}"):
+            await self._close_left(session_id, f"anchor:{quote(name, safe='')}:")
             session = await self.still_wanted(session_id)
             if session.anchor(name).status in DONE:
                 return
@@ -1490,11 +1568,6 @@ class Studio:
             return self._painter(model_for(session.settings)).worst_cost(self.anchor_request(session, anchor))
         return None
 
-    def _release(self, session_id: str, scene_id: str) -> None:
-        """Give back what a scene had reserved and did not use."""
-        for charge_id in self.ledger.open_of(f"{session_id}:{scene_id}"):
-            self.ledger.release(charge_id)
-
     # -- watching
 
     async def owned(self, owner: str, session_id: str) -> Session:
@@ -1506,7 +1579,7 @@ class Studio:
         if session.owner != owner:
             raise SessionNotFound(session_id)
         if session.status in ENDED and is_anything_unsettled(session):
-            self.runner.submit(session_id)  # ended in the middle of a drawing: a run tidies up as soon as it can
+            await self.runner.submit(session_id)  # ended in the middle of a drawing: a run tidies up as soon as it can
         return session
 
     async def status(self, owner: str, session_id: str, *, seen: Collection[int] = (), wait: float = 0.0) -> Page:
@@ -1612,7 +1685,7 @@ class Studio:
             await self.store.commit()
         finally:
             if session.status in UNFINISHED:
-                self.runner.submit(session.session_id)
+                await self.runner.submit(session.session_id)
         return session
 
     async def cancel(self, owner: str, session_id: str) -> Accepted:
@@ -1883,14 +1956,13 @@ class Studio:
             await self.store.check()
         except StorageUnavailable as error:
             services["sessions"], details["sessions"] = "unavailable", str(error)
-        sessions = await self.store.list_active()
         return HealthView(
             status=overall(services),
             version=self.limits.version,
             environment=self.limits.environment,
             services=services,
             details=details,
-            active_sessions=sum(session.status in UNFINISHED for session in sessions),
+            active_sessions=await self.store.count_unfinished(),
             uptime_seconds=round(time.monotonic() - self.started, 3),
             timestamp=self.clock(),
         )
@@ -2141,7 +2213,7 @@ class Studio:
 
     async def settle(self, charge_id: str, cost_usd: float | None) -> Charge | None:
         """Close a charge, add it to its session and tell whoever counts; None when it was closed before."""
-        charge = self.ledger.settle(charge_id, cost_usd)
+        charge = await self.ledger.settle(charge_id, cost_usd)
         if charge is None:
             return None
         self.observe(MoneySpent(charge.provider, charge.model, charge.amount_usd, charge.known))
@@ -2151,6 +2223,18 @@ class Studio:
             if charge.amount_usd:
                 await self._add_cost(charge)
         return charge
+
+    async def _close_left(self, session_id: str, place: str) -> None:
+        """Close what a worker that is gone left open at that place of the session; ours alone while we are there."""
+        for charge in await self.ledger.close_left(f"{session_id}:{place}"):
+            self.observe(MoneySpent(charge.provider, charge.model, charge.amount_usd, charge.known))
+            await self._add_cost(charge)
+
+    async def _take_stock(self, session: Session) -> None:
+        """Have the session say what the ledger says: a worker may have gone between the two."""
+        settled = await self.ledger.settled(session.session_id)
+        if abs(settled - session.cost_usd) > CENT_DUST:
+            await self.store.change(session.session_id, partial(with_cost, usd=settled))
 
     async def _add_cost(self, charge: Charge) -> None:
         try:
@@ -2186,18 +2270,18 @@ class Purse:
         if charge_id is None:
             charge = self._charge(worst_usd)
             charge_id = charge.charge_id
-            self._studio.ledger.reserve([charge], max_cost_usd=self._session.max_cost_usd)
-        self._studio.ledger.mark_sent(charge_id)
+            await self._studio.ledger.reserve([charge], max_cost_usd=self._session.max_cost_usd)
+        await self._studio.ledger.mark_sent(charge_id)
         await self._studio.store.commit()
         return charge_id
 
     async def after_call(self, charge_id: str, cost_usd: float | None) -> None:
         await self._studio.settle(charge_id, cost_usd)
 
-    def release(self) -> None:
+    async def release(self) -> None:
         """Give back what was reserved and not sent."""
         if self._reserved is not None:
-            self._studio.ledger.release(self._reserved)
+            await self._studio.ledger.release(self._reserved)
             self._reserved = None
 
     def _charge(self, worst_usd: float | None) -> Charge:
@@ -2227,7 +2311,7 @@ class PictureTask:
 
     async def reserve(self, worst_usd: float | None) -> None:
         """Reserve the picture before it queues for a slot, unless that was done together with its prompt."""
-        if worst_usd == 0 or self._record is not None or self._reserved() is not None:
+        if worst_usd == 0 or self._record is not None or await self._reserved() is not None:
             return
         price = PicturePrice(self._model, worst_usd)
         await self._studio.reserve([new_picture_charge(self._studio, self._session, self._unit, price)], self._unit)
@@ -2235,22 +2319,22 @@ class PictureTask:
     async def new_id(self, worst_usd: float | None) -> str:
         studio = self._studio
         session = await studio.still_wanted(self._unit.session_id, self._unit.scene_id)
-        charge_id = self._reserved() or self._reserve(session, worst_usd)
-        studio.ledger.mark_sent(charge_id)
-        self._record = DrawingRecord(session.owner, self._key, str(uuid4()), charge_id)
-        studio.journal.save_drawing(self._record)
-        await studio.store.commit()
-        return self._record.task_id
+        charge_id = await self._reserved() or await self._reserve(session, worst_usd)
+        await studio.ledger.mark_sent(charge_id)
+        record = DrawingRecord(session.owner, self._key, str(uuid4()), charge_id)
+        if not await studio.store.claim_drawing(record):  # whoever took over while we stood still is drawing it
+            await studio.settle(charge_id, 0.0)
+            raise Halted
+        self._record = record
+        return record.task_id
 
-    def _reserved(self) -> str | None:
+    async def _reserved(self) -> str | None:
         """What was reserved for this picture together with its prompt and is still unspent."""
-        ledger = self._studio.ledger
-        opened = (ledger.open_charge(charge_id) for charge_id in ledger.open_of(self._unit.picture_charges))
-        return next((charge.charge_id for charge in opened if charge and charge.state == "reserved"), None)
+        return await self._studio.ledger.reserved(self._unit.picture_charges)
 
-    def _reserve(self, session: Session, worst_usd: float | None) -> str:
+    async def _reserve(self, session: Session, worst_usd: float | None) -> str:
         charge = new_picture_charge(self._studio, session, self._unit, PicturePrice(self._model, worst_usd))
-        self._studio.ledger.reserve([charge], max_cost_usd=session.max_cost_usd)
+        await self._studio.ledger.reserve([charge], max_cost_usd=session.max_cost_usd)
         return charge.charge_id
 
     async def failed(self, cost_usd: float | None) -> None:
@@ -2346,6 +2430,10 @@ def mark_offline(session: Session) -> Session:
 
 def add_cost(session: Session, *, usd: float) -> Session:
     return dataclasses.replace(session, cost_usd=session.cost_usd + usd)
+
+
+def with_cost(session: Session, *, usd: float) -> Session:
+    return dataclasses.replace(session, cost_usd=usd)
 
 
 def cancel(session: Session) -> Session:

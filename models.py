@@ -693,6 +693,10 @@ class StorageUnavailable(StoryError):
     retry_after = 5.0
 
 
+class StoreUnavailable(StorageUnavailable):
+    """Nothing at all can be remembered at the moment: the shared store does not answer."""
+
+
 # --- Request bodies --------------------------------------------------------------------------------------------
 
 

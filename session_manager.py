@@ -137,6 +137,57 @@ class Archive(Journal, Protocol):
     def list_untouched(self, since: datetime) -> list[str]: ...
 
 
+class Accounts(Protocol):
+    """Who has spent what, wherever it is kept: reserved before a call, settled after it. Sums in USD."""
+
+    def today(self) -> str:
+        """The day the budget counts by, in UTC."""
+        ...
+
+    async def reserve(self, charges: list[Charge], *, max_cost_usd: float | None) -> None:
+        """Reserve all of them, of one session, or none; raises `BudgetReached`."""
+        ...
+
+    async def check_day(self, wanted: float) -> None:
+        """Raises `DayBudgetReached` when today has no room for that much, even if all that is reserved came back."""
+        ...
+
+    async def reserved(self, prefix: str) -> str | None:
+        """The id of a charge that begins like this and whose call has not been sent."""
+        ...
+
+    async def may_return(self, session_id: str) -> bool:
+        """Whether money that a session lacks is only reserved somewhere, and may come back when that is settled."""
+        ...
+
+    async def mark_sent(self, charge_id: str) -> None:
+        """The call this pays for is about to leave; raises `KeyError` for a charge that is not open."""
+        ...
+
+    async def settle(self, charge_id: str, cost_usd: float | None) -> Charge | None:
+        """Close a charge with what it cost, None for an unknown cost; None when it was closed before."""
+        ...
+
+    async def release(self, charge_id: str) -> None:
+        """Give back a reservation for a call that was never sent."""
+        ...
+
+    async def release_all(self, prefix: str) -> None:
+        """Give back all reservations that begin like this and whose call was never sent."""
+        ...
+
+    async def close_left(self, prefix: str) -> list[Charge]:
+        """Close what somebody who is gone left open, but for drawings that can still be asked for.
+
+        Returns what is settled because nobody will ever know what it cost.
+        """
+        ...
+
+    async def settled(self, session_id: str) -> float:
+        """What a session has spent, without what is reserved."""
+        ...
+
+
 class SessionStore(Protocol):
     """Sessions for the use cases, wherever they are kept."""
 
@@ -172,6 +223,10 @@ class SessionStore(Protocol):
         """The sessions in memory, most recently used last."""
         ...
 
+    async def count_unfinished(self) -> int:
+        """How many sessions have unfinished work; never waits for what is being written."""
+        ...
+
     async def list_approved(self, owner: str, *, before: tuple[datetime, str] | None, limit: int) -> list[Session]:
         """Approved sessions of an owner, newest approval first, those after `before` (approved_at, session_id)."""
         ...
@@ -190,6 +245,10 @@ class SessionStore(Protocol):
 
     async def find_drawing(self, owner: str, content_key: str) -> DrawingRecord | None:
         """A drawing that may be in the making or waits to be fetched."""
+        ...
+
+    async def claim_drawing(self, record: DrawingRecord) -> bool:
+        """Keep a drawing that is about to be sent, durably, unless another one stands there already: then False."""
         ...
 
     async def commit(self) -> None:
@@ -562,6 +621,12 @@ class Ledger:
         with self._lock:
             return self._by_session.get(session_id, 0.0)
 
+    def settled(self, session_id: str) -> float:
+        """What a session has spent: all that is committed but for what is still open."""
+        with self._lock:
+            reserved = sum(charge.amount_usd for charge in self._open.values() if charge.session_id == session_id)
+            return self.committed(session_id) - reserved
+
     def restore(
         self, *, open_charges: Iterable[Charge], by_session: dict[str, float], by_day: dict[str, float]
     ) -> None:
@@ -601,6 +666,48 @@ class Ledger:
     def _add(self, charge: Charge, amount: float) -> None:
         self._by_session[charge.session_id] = self._by_session.get(charge.session_id, 0.0) + amount
         self._by_day[charge.day] = self._by_day.get(charge.day, 0.0) + amount
+
+
+class LocalAccounts:
+    """The `Accounts` of one process. What a crash left open is closed when the next process starts."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def today(self) -> str:
+        return self._ledger.today()
+
+    async def reserve(self, charges: list[Charge], *, max_cost_usd: float | None) -> None:
+        self._ledger.reserve(charges, max_cost_usd=max_cost_usd)
+
+    async def check_day(self, wanted: float) -> None:
+        self._ledger.check_day(wanted)
+
+    async def reserved(self, prefix: str) -> str | None:
+        opened = (self._ledger.open_charge(charge_id) for charge_id in self._ledger.open_of(prefix))
+        return next((charge.charge_id for charge in opened if charge and charge.state == "reserved"), None)
+
+    async def may_return(self, session_id: str) -> bool:
+        return self._ledger.may_return(session_id)
+
+    async def mark_sent(self, charge_id: str) -> None:
+        self._ledger.mark_sent(charge_id)
+
+    async def settle(self, charge_id: str, cost_usd: float | None) -> Charge | None:
+        return self._ledger.settle(charge_id, cost_usd)
+
+    async def release(self, charge_id: str) -> None:
+        self._ledger.release(charge_id)
+
+    async def release_all(self, prefix: str) -> None:
+        for charge_id in self._ledger.open_of(prefix):
+            self._ledger.release(charge_id)
+
+    async def close_left(self, prefix: str) -> list[Charge]:
+        return []
+
+    async def settled(self, session_id: str) -> float:
+        return self._ledger.settled(session_id)
 
 
 class LocalStore:
@@ -685,6 +792,9 @@ class LocalStore:
     async def list_active(self) -> list[Session]:
         return self._manager.all()
 
+    async def count_unfinished(self) -> int:
+        return self._manager.active_count()
+
     async def list_approved(self, owner: str, *, before: tuple[datetime, str] | None, limit: int) -> list[Session]:
         found: list[Session] = []
         while len(found) < limit:
@@ -715,6 +825,11 @@ class LocalStore:
 
     async def find_drawing(self, owner: str, content_key: str) -> DrawingRecord | None:
         return await asyncio.to_thread(self._archive.find_drawing, owner, content_key)
+
+    async def claim_drawing(self, record: DrawingRecord) -> bool:
+        self._archive.save_drawing(record)
+        await self._archive.commit()
+        return True
 
     async def commit(self) -> None:
         await self._archive.commit()

@@ -48,7 +48,7 @@ from ai_services import (
     read_scene,
     scene_request,
 )
-from business_logic import Flights, Halted, Limits, PicturePrice, PictureTask, Purse, Signer, Studio, Unit
+from business_logic import Halted, Limits, LocalFlights, PicturePrice, PictureTask, Purse, Signer, Studio, Unit
 from models import (
     AnalyzeRequest,
     ApproveRequest,
@@ -114,6 +114,7 @@ from session_manager import (
     DrawingRecord,
     IdempotencyKey,
     Ledger,
+    LocalAccounts,
     LocalStore,
     NullJournal,
     SessionManager,
@@ -1957,7 +1958,7 @@ async def house(
         studio = Studio(
             store=kept.store,
             journal=kept.journal,
-            ledger=kept.ledger,
+            ledger=LocalAccounts(kept.ledger),
             files=ProjectFiles(folder),
             text=writer,
             painters={"runware": image_model or painter},
@@ -2560,7 +2561,7 @@ async def after_a_crash_nothing_is_paid_twice(folder: Path) -> None:
     async with house(folder, painter=painter) as second:
         for session in second.kept.journal.load_unfinished():
             second.kept.manager.restore(session)
-            second.runner.submit(session.session_id)
+            second.runner.start(session.session_id)
         after = await second.ended(session_id)
 
         assert after.status == "completed"
@@ -2654,7 +2655,7 @@ async def money_is_settled_once_and_told(folder: Path) -> None:
         reserved = here.kept.ledger.committed(session.session_id)
         charge_id = await purse.before_call(0.3)
         second = await purse.before_call(0.2)
-        purse.release()
+        await purse.release()
         await purse.after_call(charge_id, 0.1)
         await here.studio.settle(charge_id, 9.0)
         await here.studio.settle(second, None)
@@ -2664,7 +2665,7 @@ async def money_is_settled_once_and_told(folder: Path) -> None:
         assert (await here.studio.owned("local", session.session_id)).cost_usd == pytest.approx(0.3)
         unsent = Purse(here.studio, session, Unit(session.session_id), "text/one")
         await unsent.reserve(0.3, None)
-        unsent.release()
+        await unsent.release()
         assert here.kept.ledger.committed(session.session_id) == pytest.approx(0.8)
 
 
@@ -2710,7 +2711,7 @@ async def nothing_is_sent_after_a_cancel(folder: Path) -> None:
 
 @promise(BUSINESS_LOGIC)
 async def the_same_thing_at_once_is_done_one_after_the_other() -> None:
-    flights, inside, most = Flights(), 0, 0
+    flights, inside, most = LocalFlights(), 0, 0
 
     async def fly(key: str) -> None:
         nonlocal inside, most

@@ -29,8 +29,20 @@ class LocalRunner:
     def stopping(self) -> bool:
         return self._stopping
 
-    def submit(self, session_id: str) -> None:
+    @property
+    def apart(self) -> bool:
+        return False
+
+    async def scatter(self, session_id: str, scene_ids: list[str]) -> None:
+        """Never asked: a run draws all its scenes itself."""
+        raise NotImplementedError
+
+    async def submit(self, session_id: str) -> None:
         """Start a run; while one is under way, make it go round once more."""
+        self.start(session_id)
+
+    def start(self, session_id: str) -> None:
+        """What `submit` does: a task of this process needs no waiting."""
         if self._stopping:
             return
         if session_id in self._tasks:
@@ -44,7 +56,7 @@ class LocalRunner:
         self._tasks.pop(session_id, None)
         if session_id in self._again:
             self._again.discard(session_id)
-            self.submit(session_id)
+            self.start(session_id)
 
     async def _work(self, session_id: str) -> None:
         session_in_log.set(session_id)

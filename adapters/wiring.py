@@ -25,6 +25,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from stamina.instrumentation import set_on_retry_hooks
+
 from adapters.draft_images import MODEL as DRAFT_MODEL
 from adapters.draft_images import DraftImages
 from adapters.export_cbz import cbz_chunks
@@ -47,7 +49,7 @@ from ai_services import OpenRouterClient, Provider, RunwareClient
 from business_logic import SESSION_FILE, FileExport, Limits, Signer, StreamedExport, Studio
 from config import VERSION, ConfigurationError, Settings
 from models import ENDED, DownloadFormat, MoneySpent, Session, StorageUnavailable, StoryError
-from session_manager import CENT_DUST, SESSION_BODY, Charge, Ledger, LocalStore, SessionManager
+from session_manager import CENT_DUST, SESSION_BODY, Charge, Ledger, LocalAccounts, LocalStore, SessionManager
 from utils import ProjectFiles, utc_now, write_whole
 
 log = logging.getLogger(__name__)
@@ -82,6 +84,7 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
     async with AsyncExitStack() as stack:
         _tame_memory()
         _prepare_for_many_connections()
+        set_on_retry_hooks([])  # ours count; stamina's are imported at a first retry, maybe without a descriptor left
         _warn_of_unused(settings)
         stack.enter_context(claim(settings.projects_dir))
         journal = SqliteJournal(settings.projects_dir / "journal.db")
@@ -98,7 +101,7 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
         studio = Studio(
             store=LocalStore(manager, ledger, journal),
             journal=journal,
-            ledger=ledger,
+            ledger=LocalAccounts(ledger),
             files=ProjectFiles(settings.projects_dir),
             text=text if isinstance(text, OpenRouterClient) else None,
             painters={
@@ -280,17 +283,11 @@ def recover(journal: SqliteJournal, manager: SessionManager, ledger: Ledger, run
     asked_for = {charge.charge_id for charge in open_charges if charge.session_id in running}
     settled = ledger.close_after_crash(asked_for & journal.load_drawing_charges())
     for session in unfinished:
-        manager.restore(dataclasses.replace(session, cost_usd=_spent_by(session.session_id, ledger)))
-        runner.submit(session.session_id)
+        manager.restore(dataclasses.replace(session, cost_usd=ledger.settled(session.session_id)))
+        runner.start(session.session_id)
     if unfinished:
         log.info("unfinished sessions continue", extra={"sessions": len(unfinished)})
     return settled
-
-
-def _spent_by(session_id: str, ledger: Ledger) -> float:
-    """What is settled: all that is committed but for what is still open."""
-    opened = (ledger.open_charge(charge_id) for charge_id in ledger.open_of(f"{session_id}:"))
-    return ledger.committed(session_id) - sum(charge.amount_usd for charge in opened if charge)
 
 
 async def _clean_up_now_and_then(studio: Studio) -> None:

@@ -27,7 +27,7 @@ from business_logic import Limits, Signer, Studio
 from config import VERSION, Settings
 from main import create_app
 from models import AspectRatio, Drawing, ImageRequest, ModelView, Picture, Quality, ServiceState
-from session_manager import Ledger, LocalStore, SessionManager
+from session_manager import Ledger, LocalAccounts, LocalStore, SessionManager
 from utils import ProjectFiles, utc_now
 
 T = TypeVar("T")
@@ -109,7 +109,7 @@ async def open_small_studio(settings: Settings, painter: FlatPainter, metrics: M
     opened = Studio(
         store=LocalStore(manager, ledger, journal),
         journal=journal,
-        ledger=ledger,
+        ledger=LocalAccounts(ledger),
         files=ProjectFiles(settings.projects_dir),
         text=None,
         painters={"draft": painter},

@@ -26,7 +26,7 @@ from adapters.sandbox import Sandbox
 from adapters.sqlite_journal import SqliteJournal
 from adapters.wiring import EXPORTS, recover
 from ai_services import DrawingTask, Spending
-from business_logic import Flights, Limits, Signer, Studio, at_rest, faults
+from business_logic import Limits, LocalFlights, Signer, Studio, at_rest, faults
 from models import (
     AnalyzeRequest,
     ApproveRequest,
@@ -67,7 +67,7 @@ from models import (
     UnknownModel,
     VersionMismatch,
 )
-from session_manager import Ledger, LocalStore, SessionManager
+from session_manager import Ledger, LocalAccounts, LocalStore, SessionManager
 from utils import ProjectFiles
 
 T = TypeVar("T")
@@ -364,7 +364,7 @@ async def open_house(
     studio = Studio(
         store=LocalStore(manager, ledger, journal),
         journal=journal,
-        ledger=ledger,
+        ledger=LocalAccounts(ledger),
         files=ProjectFiles(folder),
         text=None if offline else text,
         painters={"runware": painter, "draft": painter},
@@ -1744,7 +1744,7 @@ async def test_health_says_what_is_wrong(house: House) -> None:
 
 async def test_an_ended_session_is_counted_once(house: House) -> None:
     session = await house.drawn()
-    house.runner.submit(session.session_id)
+    house.runner.start(session.session_id)
     await house.idle()
 
     assert [event.status for event in house.events if isinstance(event, SessionEnded)] == ["completed"]
@@ -1957,7 +1957,7 @@ async def test_what_is_stopped_in_the_middle_continues_after_the_restart(tmp_pat
 
 
 async def test_flights_let_one_through_at_a_time_and_forget_the_key() -> None:
-    flights, inside, most = Flights(), 0, 0
+    flights, inside, most = LocalFlights(), 0, 0
 
     async def fly(key: str) -> None:
         nonlocal inside, most

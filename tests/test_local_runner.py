@@ -59,7 +59,7 @@ async def idle(runner: LocalRunner) -> None:
 
 
 async def test_a_submitted_session_runs(runner: LocalRunner, work: Work) -> None:
-    runner.submit("a")
+    runner.start("a")
     work.go.set()
 
     await idle(runner)
@@ -68,10 +68,10 @@ async def test_a_submitted_session_runs(runner: LocalRunner, work: Work) -> None
 
 
 async def test_what_comes_during_a_run_makes_one_more(runner: LocalRunner, work: Work) -> None:
-    runner.submit("a")
+    runner.start("a")
     await asyncio.sleep(0)
     for _ in range(5):
-        runner.submit("a")
+        runner.start("a")
     work.go.set()
 
     await idle(runner)
@@ -82,7 +82,7 @@ async def test_what_comes_during_a_run_makes_one_more(runner: LocalRunner, work:
 
 async def test_sessions_run_side_by_side(runner: LocalRunner, work: Work) -> None:
     for session_id in "abc":
-        runner.submit(session_id)
+        runner.start(session_id)
     await asyncio.sleep(0)
 
     assert runner.running == 3
@@ -94,7 +94,7 @@ async def test_sessions_run_side_by_side(runner: LocalRunner, work: Work) -> Non
 async def test_a_crash_is_told_and_logged(runner: LocalRunner, work: Work, caplog: pytest.LogCaptureFixture) -> None:
     work.error = RuntimeError("a bug")
     work.go.set()
-    runner.submit("a")
+    runner.start("a")
 
     await idle(runner)
 
@@ -108,7 +108,7 @@ async def test_a_crash_that_cannot_be_told_ends_quietly(
 ) -> None:
     work.error, work.telling_error = RuntimeError("a bug"), error
     work.go.set()
-    runner.submit("a")
+    runner.start("a")
 
     await idle(runner)
 
@@ -116,7 +116,7 @@ async def test_a_crash_that_cannot_be_told_ends_quietly(
 
 
 async def test_stop_waits_for_what_is_in_flight(runner: LocalRunner, work: Work) -> None:
-    runner.submit("a")
+    runner.start("a")
     await asyncio.sleep(0)
     stopping = asyncio.create_task(runner.stop(grace=PATIENCE_SECONDS))
     await asyncio.sleep(0)
@@ -130,7 +130,7 @@ async def test_stop_waits_for_what_is_in_flight(runner: LocalRunner, work: Work)
 
 
 async def test_stop_leaves_what_takes_too_long(runner: LocalRunner, work: Work) -> None:
-    runner.submit("a")
+    runner.start("a")
     await asyncio.sleep(0)
 
     await runner.stop(grace=0.0)
@@ -141,12 +141,12 @@ async def test_stop_leaves_what_takes_too_long(runner: LocalRunner, work: Work) 
 
 
 async def test_nothing_begins_after_a_stop(runner: LocalRunner, work: Work) -> None:
-    runner.submit("a")
+    runner.start("a")
     await asyncio.sleep(0)
-    runner.submit("a")
+    runner.start("a")
     await runner.stop(grace=0.0)
 
-    runner.submit("b")
+    runner.start("b")
     await asyncio.sleep(0)
 
     assert work.began == ["a"]
