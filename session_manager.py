@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from models import (
     DayBudgetReached,
     IdempotencyConflict,
     Scene,
+    ScriptAnalysis,
     ServiceFull,
     Session,
     SessionNotFound,
@@ -36,6 +38,9 @@ CENT_DUST = 1e-9  # sums of floats may differ from the cap by this much, in USD
 MOST_A_CALL_COSTS = 1000.0  # USD: an answer that claims more tells no cost
 
 SESSION_BODY = TypeAdapter(Session)  # a session as JSON, in the journal and in its folder
+SCENE_BODY = TypeAdapter(Scene)
+ELSEWHERE = {"story_text", "analysis", "scenes"}  # what is kept beside a session's head
+SCENE_COUNT = "scene_count"  # in a session's head: how many scenes belong to it
 
 ChangeSession = Callable[[Session], Session]
 ChangeScene = Callable[[Scene], Scene]
@@ -416,15 +421,11 @@ class SessionManager:
             if after is before:
                 return before
             version = before.version + 1
-            known = {scene.scene_id: scene for scene in before.scenes}
-            scenes = tuple(
-                scene if known.get(scene.scene_id) is scene else dataclasses.replace(scene, changed_in=version)
-                for scene in after.scenes
-            )
-            after = dataclasses.replace(after, scenes=scenes, version=version, updated_at=self._clock())
+            known = {scene.scene_id for scene in before.scenes}
+            after = next_of(before, after, at=self._clock())
             self._sessions[session_id] = after
-            if known.keys() <= {scene.scene_id for scene in scenes}:
-                self._journal.save_progress(after, [scene for scene in scenes if scene.changed_in == version])
+            if known <= {scene.scene_id for scene in after.scenes}:
+                self._journal.save_progress(after, [scene for scene in after.scenes if scene.changed_in == version])
             else:  # a scene is gone: the journal has to forget it too
                 self._journal.save_session(after)
             if before.status in UNFINISHED and after.status not in UNFINISHED:
@@ -503,6 +504,17 @@ class SessionManager:
             if session.session_id not in self._waiters:
                 del self._sessions[session.session_id]
                 count, chars = count - 1, chars - len(session.story_text)
+
+
+def next_of(before: Session, after: Session, *, at: datetime) -> Session:
+    """What a change made of a session, with the next version, which marks the scenes that differ."""
+    version = before.version + 1
+    known = {scene.scene_id: scene for scene in before.scenes}
+    scenes = tuple(
+        scene if known.get(scene.scene_id) is scene else dataclasses.replace(scene, changed_in=version)
+        for scene in after.scenes
+    )
+    return dataclasses.replace(after, scenes=scenes, version=version, updated_at=at)
 
 
 class Ledger:
@@ -836,6 +848,29 @@ class LocalStore:
 
     async def check(self) -> None:
         self._archive.check()
+
+
+# The story and its analysis never change, the scenes have places of their own: a step writes only what it changed.
+
+
+def session_head(session: Session) -> str:
+    """Everything of a session but its story, analysis and scenes, as JSON."""
+    fields = SESSION_BODY.dump_python(session, mode="json", exclude=ELSEWHERE) | {SCENE_COUNT: len(session.scenes)}
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def session_of_parts(head: bytes, story: bytes, analysis: bytes, scenes: list[bytes]) -> Session:
+    """The session whose parts these are, its scenes in any order; raises ValueError when some of it is missing."""
+    found = sorted((SCENE_BODY.validate_json(scene) for scene in scenes), key=lambda scene: scene.scene_number)
+    fields = json.loads(head)
+    if fields.pop(SCENE_COUNT, len(found)) != len(found):
+        raise ValueError("some of its scenes are lost")
+    fields |= {
+        "story_text": story.decode(),
+        "analysis": ScriptAnalysis.model_validate_json(analysis),
+        "scenes": tuple(found),
+    }
+    return SESSION_BODY.validate_python(fields)
 
 
 def _set(future: asyncio.Future[None]) -> None:

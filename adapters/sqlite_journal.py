@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import json
 import logging
 import queue
 import sqlite3
@@ -19,11 +18,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from adapters.sqlite_salvage import Damaged, check, is_damaged, salvage
-from models import Scene, ScriptAnalysis, Session, StorageUnavailable
-from session_manager import SESSION_BODY, Answer, Charge, DrawingRecord, IdempotencyKey
+from models import Scene, Session, StorageUnavailable
+from session_manager import SCENE_BODY, Answer, Charge, DrawingRecord, IdempotencyKey, session_head, session_of_parts
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +57,6 @@ CREATE TABLE IF NOT EXISTS answers (
   owner TEXT NOT NULL, content_key TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, at REAL NOT NULL,
   PRIMARY KEY (owner, content_key)) WITHOUT ROWID;
 """
-
-# The story and its analysis never change, the scenes have rows of their own: a step writes only what it changed.
-SCENE_BODY = TypeAdapter(Scene)
-ELSEWHERE = {"story_text", "analysis", "scenes"}
-SCENE_COUNT = "scene_count"  # in a session's row: how many rows of scenes belong to it
 
 Row = tuple[Any, ...]
 Statement = tuple[str, Row]
@@ -252,7 +244,7 @@ class SqliteJournal:
             if not found:
                 return None
             body, story, analysis = found[0]
-            session = _session_from(body, story, analysis, [row[0] for row in scenes])
+            session = session_of_parts(body, story, analysis, [row[0] for row in scenes])
         except (StorageUnavailable, TypeError, ValueError) as error:
             if isinstance(error, StorageUnavailable) and type(error.__cause__) is not sqlite3.DatabaseError:
                 raise  # the disk may answer the next time; only a damaged page never will
@@ -384,8 +376,7 @@ class SqliteJournal:
 
 def _progress(session: Session, scenes: Iterable[Scene]) -> Change:
     """What a step writes: the session's own row, and the rows of these scenes."""
-    fields = SESSION_BODY.dump_python(session, mode="json", exclude=ELSEWHERE) | {SCENE_COUNT: len(session.scenes)}
-    body = json.dumps(fields, ensure_ascii=False)
+    body = session_head(session)
     approved_at = session.approved_at.timestamp() if session.approved_at else None
     row = (session.session_id, session.owner, session.status, session.updated_at.timestamp(), approved_at, body)
     bodies = [(session.session_id, scene.scene_id, SCENE_BODY.dump_json(scene).decode()) for scene in scenes]
@@ -393,19 +384,6 @@ def _progress(session: Session, scenes: Iterable[Scene]) -> Change:
         ("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?)", row),
         *(("INSERT OR REPLACE INTO scenes VALUES (?, ?, ?)", scene) for scene in bodies),
     ]
-
-
-def _session_from(body: bytes, story: bytes, analysis: bytes, scenes: list[bytes]) -> Session:
-    found = sorted((SCENE_BODY.validate_json(scene) for scene in scenes), key=lambda scene: scene.scene_number)
-    fields = json.loads(body)
-    if fields.pop(SCENE_COUNT, len(found)) != len(found):
-        raise ValueError("some of its scenes are lost")
-    fields |= {
-        "story_text": story.decode(),
-        "analysis": ScriptAnalysis.model_validate_json(analysis),
-        "scenes": tuple(found),
-    }
-    return SESSION_BODY.validate_python(fields)
 
 
 def _write(db: sqlite3.Connection, backlog: list[Change]) -> Exception | None:
