@@ -854,6 +854,8 @@ class Studio:
                     await self.render(session_id, scene_id)
             session = await self.store.get(session_id)
             if session.status in UNFINISHED and has_any_work(session):
+                if not any(has_work(session, scene) for scene in session.scenes):  # portraits that no scene needs
+                    await self.runner.submit(session_id)
                 return
             before = session.status
             await self._take_stock(session)
@@ -996,6 +998,13 @@ class Studio:
         """Called by a runner when `run` raised what nobody expected: the session says so and may be continued."""
         problem = Problem(code="internal_error", message="Something went wrong here; please continue.", retryable=True)
         await self.store.change(session_id, partial(fail_session, problem=problem))
+
+    async def scene_crashed(self, session_id: str, scene_id: str) -> None:
+        """Called by a runner when `render_apart` raised what nobody expected: the scene fails, the others go on."""
+        problem = Problem(code="internal_error", message="Something went wrong here; please continue.", retryable=True)
+        with contextlib.suppress(SceneNotFound):
+            await self.store.change_scene(session_id, scene_id, partial(fail_scene, problem=problem))
+        await self.render_apart(session_id, scene_id)  # which has nothing left to draw, and ends the session
 
     # -- one scene's prompt
 

@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     job_lease_seconds: float = Field(default=15, gt=0)
     job_max_tries: int = Field(default=5, ge=1)
+    total_image_concurrency: int | None = Field(default=None, ge=1, le=10_000)
+    worker_host: str = "127.0.0.1"
+    worker_port: int = Field(default=8001, ge=0, le=65535)
 
     @field_validator("cors_origins", "image_origins", "trusted_proxies", mode="before")
     @classmethod

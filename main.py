@@ -1038,7 +1038,8 @@ def create_app(
     app.state.studio = studio
     app.state.metrics = counted
     app.state.api_keys = ApiKeys(chosen.api_keys)
-    app.state.rate_limit = RateLimit(chosen.rate_limit)
+    shared = chosen.redis_url.get_secret_value() if chosen.redis_url else None
+    app.state.rate_limit = RateLimit(chosen.rate_limit, shared)
     app.frontend("/", directory=STATIC, fallback=None)
     _handle_errors(app)
     _surround(app, chosen, counted)
@@ -1086,8 +1087,9 @@ def main() -> int:
     reload = arguments.parse_args().reload
     try:
         settings = load_settings()
-        with claim(settings.projects_dir):
-            pass
+        if settings.redis_url is None:
+            with claim(settings.projects_dir):
+                pass
     except ConfigurationError as error:
         print(error, file=sys.stderr)  # noqa: T201 (there is no log yet)
         return 1

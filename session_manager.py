@@ -517,6 +517,12 @@ def next_of(before: Session, after: Session, *, at: datetime) -> Session:
     return dataclasses.replace(after, scenes=scenes, version=version, updated_at=at)
 
 
+def day_budget_reached(now: datetime) -> DayBudgetReached:
+    """Today's money is spent: tomorrow, in UTC, there is more."""
+    midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return DayBudgetReached(retry_after=(midnight - now).total_seconds() + 1)
+
+
 class Ledger:
     """Who has spent what: reserved before a call, settled after it. Safe from any thread; sums in USD."""
 
@@ -572,10 +578,8 @@ class Ledger:
     def _check_day(self, wanted: float, *, returning: float = 0.0) -> None:
         if wanted <= 0 or self._daily_budget_usd is None:
             return
-        now = self._clock()
         if self._by_day.get(self.today(), 0.0) - returning + wanted > self._daily_budget_usd + CENT_DUST:
-            midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-            raise DayBudgetReached(retry_after=(midnight - now).total_seconds() + 1)
+            raise day_budget_reached(self._clock())
 
     def open_charge(self, charge_id: str) -> Charge | None:
         """The charge, while it is neither settled nor released."""

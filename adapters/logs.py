@@ -10,7 +10,14 @@ from pythonjsonlogger.json import JsonFormatter
 from utils import request_in_log, session_in_log
 
 PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "request_id", "session_id", "taskName"}
-QUIET = ("httpx", "httpcore", "asyncio", "uvicorn.access", "PIL")  # they would name addresses, or every request twice
+QUIET = (
+    "httpx",
+    "httpcore",
+    "asyncio",
+    "uvicorn.access",
+    "PIL",
+    "docket",
+)  # they would name addresses, or every request twice
 
 
 class Context(logging.Filter):

@@ -16,14 +16,16 @@ import os
 import resource
 import secrets
 import signal
+import socket
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from stamina.instrumentation import set_on_retry_hooks
 
@@ -46,11 +48,36 @@ from adapters.rule_writer import RuleWriter
 from adapters.sandbox import Sandbox
 from adapters.sqlite_journal import SqliteJournal
 from ai_services import OpenRouterClient, Provider, RunwareClient
-from business_logic import SESSION_FILE, FileExport, Limits, Signer, StreamedExport, Studio
+from business_logic import (
+    SESSION_FILE,
+    FileExport,
+    Flights,
+    Limits,
+    LocalFlights,
+    Runner,
+    Signer,
+    StreamedExport,
+    Studio,
+)
 from config import VERSION, ConfigurationError, Settings
-from models import ENDED, DownloadFormat, MoneySpent, Session, StorageUnavailable, StoryError
-from session_manager import CENT_DUST, SESSION_BODY, Charge, Ledger, LocalAccounts, LocalStore, SessionManager
+from models import ENDED, DownloadFormat, MoneySpent, Session, SessionStatus, StorageUnavailable, StoryError
+from session_manager import (
+    CENT_DUST,
+    SESSION_BODY,
+    Accounts,
+    Charge,
+    Journal,
+    Ledger,
+    LocalAccounts,
+    LocalStore,
+    SessionManager,
+    SessionStore,
+)
 from utils import ProjectFiles, utc_now, write_whole
+
+if TYPE_CHECKING:
+    from adapters.docket_runner import Jobs
+    from adapters.redis_store import RedisStore
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +93,11 @@ EXPORTS: Mapping[DownloadFormat, StreamedExport | FileExport] = {
     "pptx": FileExport("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation", write_pptx),
     "webp": FileExport("webp", "image/webp", write_webp),
 }
-NOT_YET = ("redis_url", "database_url", "storage_url")  # read and checked, but nothing uses them yet
+NOT_YET = ("database_url", "storage_url")  # read and checked, but nothing uses them yet
 CLEAN_UP_SECONDS = 600.0
+COUNT_SECONDS = 2.0  # between two counts of the sessions of all instances
+JOBS_PER_SLOT = 2  # a worker's jobs for each picture it may draw at once: one has its prompt written meanwhile
+STATUSES: tuple[SessionStatus, ...] = get_args(SessionStatus)
 STOP_SECONDS = 1.5  # pictures under way are remembered by their id, so there is no need to wait for them
 THREADS = 6  # few: every thread brings a malloc arena
 MALLOC_ARENAS = 2
@@ -79,56 +109,181 @@ M_ARENA_MAX = -8  # glibc's mallopt parameter
 async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Studio]:
     """The studio for these settings, with unfinished sessions back at work; closes what it opened.
 
-    Raises `ConfigurationError` when the projects folder belongs to another process or cannot be used.
+    Raises `ConfigurationError` when the projects folder belongs to another process or cannot be used, or when Redis
+    cannot be reached.
     """
     async with AsyncExitStack() as stack:
-        _tame_memory()
-        _prepare_for_many_connections()
-        set_on_retry_hooks([])  # ours count; stamina's are imported at a first retry, maybe without a descriptor left
-        _warn_of_unused(settings)
-        stack.enter_context(claim(settings.projects_dir))
-        journal = SqliteJournal(settings.projects_dir / "journal.db")
-        with _as_configuration_error():
-            journal.start()
-        stack.callback(journal.close)
-        manager = SessionManager(max_sessions=settings.max_sessions, journal=journal, clock=utc_now)
-        ledger = Ledger(daily_budget_usd=settings.daily_budget_usd, journal=journal, clock=utc_now)
-        pool = ProcessPool(max_workers=min(2, os.cpu_count() or 1))
-        stack.push_async_callback(pool.close)
-        runner = LocalRunner(lambda session_id: studio.run(session_id), lambda session_id: studio.crashed(session_id))
-        providers = _open_providers(settings, metrics, pool, stack)
-        text = providers.get("openrouter")
-        studio = Studio(
-            store=LocalStore(manager, ledger, journal),
-            journal=journal,
-            ledger=LocalAccounts(ledger),
-            files=ProjectFiles(settings.projects_dir),
-            text=text if isinstance(text, OpenRouterClient) else None,
-            painters={
-                name: painter for name, painter in providers.items() if isinstance(painter, RunwareClient | DraftImages)
-            },
-            rules=RuleWriter(),
-            runner=runner,
-            pool=pool,
-            documents=Sandbox(max_chars=settings.max_story_chars),
-            exports=EXPORTS,
-            providers=providers,
-            signer=Signer(_signing_key(settings)),
-            limits=_limits(settings),
-            observe=metrics.observe,
-            clock=utc_now,
+        _settle_in(settings)
+        if settings.redis_url is None:
+            yield await _open_alone(settings, metrics, stack)
+        else:
+            studio, _ = await _open_shared(settings, metrics, stack)
+            _keep(stack, _clean_up_now_and_then(studio))
+            yield studio
+
+
+@asynccontextmanager
+async def open_work(settings: Settings, metrics: Metrics) -> AsyncIterator[Studio]:
+    """The studio of a worker that takes jobs from Redis; what it draws, every instance shows."""
+    if settings.redis_url is None:
+        raise ConfigurationError("REDIS_URL: a worker needs it; one process alone is `python main.py`.")
+    async with AsyncExitStack() as stack:
+        _settle_in(settings)
+        studio, jobs = await _open_shared(settings, metrics, stack)
+        from adapters.docket_runner import working
+
+        name = f"{socket.gethostname()}-{os.getpid()}"
+        concurrency = settings.image_concurrency * JOBS_PER_SLOT
+        await stack.enter_async_context(
+            working(jobs, name=name, concurrency=concurrency, in_all=settings.total_image_concurrency)
         )
-        metrics.watch_sessions(lambda: dict(Counter(session.status for session in manager.all())))
-        _keep(stack, metrics.watch_loop())
-        _keep(stack, _clean_up_now_and_then(studio))
-        stack.push_async_callback(runner.stop, grace=STOP_SECONDS)
-        stack.enter_context(_told_of_signals(runner.begin_stop, drain_seconds=settings.drain_seconds))
-        with _as_configuration_error():
-            await take_back(studio.files, journal)
-            for charge in recover(journal, manager, ledger, runner):
-                metrics.observe(MoneySpent(charge.provider, charge.model, charge.amount_usd, charge.known))
-        gc.freeze()  # what is here now stays: no collection need look at it again
         yield studio
+
+
+def _settle_in(settings: Settings) -> None:
+    """What this process needs, whatever it does."""
+    _tame_memory()
+    _prepare_for_many_connections()
+    set_on_retry_hooks([])  # ours count; stamina's are imported at a first retry, maybe without a descriptor left
+    _warn_of_unused(settings)
+
+
+async def _open_alone(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Studio:
+    """One process keeps everything: memory, and the journal behind it."""
+    stack.enter_context(claim(settings.projects_dir))
+    journal = SqliteJournal(settings.projects_dir / "journal.db")
+    with _as_configuration_error("PROJECTS_DIR"):
+        journal.start()
+    stack.callback(journal.close)
+    manager = SessionManager(max_sessions=settings.max_sessions, journal=journal, clock=utc_now)
+    ledger = Ledger(daily_budget_usd=settings.daily_budget_usd, journal=journal, clock=utc_now)
+    runner = LocalRunner(lambda session_id: studio.run(session_id), lambda session_id: studio.crashed(session_id))
+    studio = _studio(
+        settings,
+        metrics,
+        stack,
+        store=LocalStore(manager, ledger, journal),
+        journal=journal,
+        ledger=LocalAccounts(ledger),
+        runner=runner,
+        flights=LocalFlights(),
+        signer=Signer(_signing_key(settings)),
+    )
+    metrics.watch_sessions(lambda: dict(Counter(session.status for session in manager.all())))
+    _keep(stack, metrics.watch_loop())
+    _keep(stack, _clean_up_now_and_then(studio))
+    stack.push_async_callback(runner.stop, grace=STOP_SECONDS)
+    stack.enter_context(_told_of_signals(runner.begin_stop, drain_seconds=settings.drain_seconds))
+    with _as_configuration_error("PROJECTS_DIR"):
+        await take_back(studio.files, journal)
+        for charge in recover(journal, manager, ledger, runner):
+            metrics.observe(MoneySpent(charge.provider, charge.model, charge.amount_usd, charge.known))
+    gc.freeze()  # what is here now stays: no collection need look at it again
+    return studio
+
+
+async def _open_shared(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> tuple[Studio, Jobs]:
+    """One of many processes: Redis keeps the sessions, the money and the jobs."""
+    url = settings.redis_url.get_secret_value() if settings.redis_url else ""
+    with _needs_packages("REDIS_URL"):
+        from adapters.docket_runner import DocketRunner, Jobs, open_docket
+        from adapters.redis_accounts import RedisAccounts
+        from adapters.redis_flights import RedisFlights
+        from adapters.redis_link import open_link
+        from adapters.redis_store import RedisJournal, RedisStore
+    with _as_configuration_error("REDIS_URL"):
+        link = await stack.enter_async_context(open_link(url))
+        await link.command("PING")
+        docket = await stack.enter_async_context(open_docket(url))
+    journal = RedisJournal(link)
+    store = RedisStore(
+        link,
+        journal,
+        max_sessions=settings.max_sessions,
+        kept_for=timedelta(hours=settings.session_cleanup_hours),
+        keep_approved=True,
+        clock=utc_now,
+    )
+    listening = asyncio.Event()
+    _keep(stack, store.listen(listening))
+    runner = DocketRunner(docket)
+    key = settings.signing_key.get_secret_value().encode() if settings.signing_key else None
+    studio = _studio(
+        settings,
+        metrics,
+        stack,
+        store=store,
+        journal=journal,
+        ledger=RedisAccounts(link, daily_budget_usd=settings.daily_budget_usd, clock=utc_now),
+        runner=runner,
+        flights=RedisFlights(link, lease_seconds=settings.job_lease_seconds),
+        signer=Signer(key or await store.shared_secret(secrets.token_hex(32))),
+    )
+    counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
+    metrics.watch_sessions(lambda: counts)
+    _keep(stack, _count_now_and_then(store, counts))
+    _keep(stack, metrics.watch_loop())
+    stack.enter_context(_told_of_signals(runner.begin_stop, drain_seconds=settings.drain_seconds))
+    await listening.wait()
+    gc.freeze()
+    lease, tries = settings.job_lease_seconds, settings.job_max_tries
+    return studio, Jobs(studio, store, runner, docket, lease_seconds=lease, max_tries=tries, clock=utc_now)
+
+
+def _studio(
+    settings: Settings,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+    *,
+    store: SessionStore,
+    journal: Journal,
+    ledger: Accounts,
+    runner: Runner,
+    flights: Flights,
+    signer: Signer,
+) -> Studio:
+    pool = ProcessPool(max_workers=min(2, os.cpu_count() or 1))
+    stack.push_async_callback(pool.close)
+    providers = _open_providers(settings, metrics, pool, stack)
+    text = providers.get("openrouter")
+    return Studio(
+        store=store,
+        journal=journal,
+        ledger=ledger,
+        files=ProjectFiles(settings.projects_dir),
+        text=text if isinstance(text, OpenRouterClient) else None,
+        painters={
+            name: painter for name, painter in providers.items() if isinstance(painter, RunwareClient | DraftImages)
+        },
+        rules=RuleWriter(),
+        runner=runner,
+        pool=pool,
+        documents=Sandbox(max_chars=settings.max_story_chars),
+        exports=EXPORTS,
+        providers=providers,
+        signer=signer,
+        limits=_limits(settings),
+        observe=metrics.observe,
+        clock=utc_now,
+        flights=flights,
+    )
+
+
+async def _count_now_and_then(store: RedisStore, counts: dict[str, int]) -> None:
+    """Bring what is shown of all instances' sessions up to date, for ever."""
+    while True:
+        with contextlib.suppress(StorageUnavailable):
+            counts.update(await store.count_by_status(list(counts)))
+        await asyncio.sleep(COUNT_SECONDS)
+
+
+@contextmanager
+def _needs_packages(setting: str) -> Iterator[None]:
+    """A package that only this setting needs and that is not there is said in one sentence."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{setting}: run `pip install -r requirements-scale.txt` first.") from error
 
 
 def _warn_of_unused(settings: Settings) -> None:
@@ -138,12 +293,12 @@ def _warn_of_unused(settings: Settings) -> None:
 
 
 @contextmanager
-def _as_configuration_error() -> Iterator[None]:
-    """What is wrong with the folder is said in one sentence."""
+def _as_configuration_error(setting: str) -> Iterator[None]:
+    """What is wrong with the place that this setting names is said in one sentence."""
     try:
         yield
     except StorageUnavailable as error:
-        raise ConfigurationError(f"PROJECTS_DIR: {error}") from error
+        raise ConfigurationError(f"{setting}: {error}") from error
 
 
 def _open_providers(
@@ -323,7 +478,7 @@ def claim(folder: Path) -> Iterator[None]:
         os.close(lock)
         raise ConfigurationError(
             f"PROJECTS_DIR: another process owns {folder}; stop it, or give this one a folder and a PORT of its own "
-            "(several on one store will take REDIS_URL)."
+            "(several on one store take REDIS_URL)."
         ) from None
     try:
         yield

@@ -215,7 +215,7 @@ class SessionStoreContract:
         async with open_store() as store:
             read = await store.get(session.session_id)
 
-            assert read.version > seen.version
+            assert read.version >= seen.version
             assert dataclasses.replace(read, version=seen.version) == seen
             assert await store.find_by_key(KEY) == read
             assert await store.create(new_session(), KEY) == read
@@ -231,7 +231,7 @@ class SessionStoreContract:
                 versions.append((await store.change(session.session_id, one_more)).version)
                 await store.commit()
 
-        assert len(set(versions)) == 6
+        assert len(set(versions[1::2])) == 3
         assert versions == sorted(versions)
 
     async def test_what_was_deleted_stays_deleted(self, open_store: OpenStore) -> None:

@@ -35,6 +35,10 @@ FAMILIES = {
     "adapters.export_pptx": {"adapters.book_pictures"},
     "adapters.h11_problems": {"adapters.middleware"},
     "adapters.sqlite_journal": {"adapters.sqlite_salvage"},
+    "adapters.redis_store": {"adapters.redis_link"},
+    "adapters.redis_accounts": {"adapters.redis_link"},
+    "adapters.redis_flights": {"adapters.redis_link"},
+    "adapters.docket_runner": {"adapters.redis_link", "adapters.redis_store"},
 }
 ROOMS = {"main", "business_logic", "ai_services", "session_manager", "utils", *BASE}
 

@@ -1,0 +1,89 @@
+"""A worker: takes jobs from Redis and draws, `python -m adapters.worker`; tells how it is at WORKER_PORT."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from adapters.logs import set_up_logs
+from adapters.metrics import CONTENT_TYPE, Metrics
+from adapters.wiring import open_work
+from business_logic import Studio
+from config import VERSION, ConfigurationError, Settings, load_settings
+from models import StorageUnavailable
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 1  # for requests to this small server, before the worker itself stops
+
+
+def create_worker(settings: Settings) -> Starlette:
+    """The worker as an application: it works from its start to its end."""
+    counted = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_work(settings, counted) as opened:
+            app.state.studio = opened
+            log.info("worker ready", extra={"environment": settings.environment, "version": VERSION})
+            yield
+        log.info("worker stopped")
+
+    async def metrics(_: Request) -> Response:
+        return Response(counted.render(), headers={"Content-Type": CONTENT_TYPE})
+
+    routes = [
+        Route("/metrics", metrics),
+        Route("/health/live", _live),
+        Route("/health/ready", _ready),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+async def _live(_: Request) -> Response:
+    return JSONResponse({"status": "alive"})
+
+
+async def _ready(request: Request) -> Response:
+    """503 while it takes no jobs: it is being stopped, or Redis does not answer."""
+    studio: Studio = request.app.state.studio
+    try:
+        await studio.check_ready()
+    except StorageUnavailable as error:
+        return JSONResponse({"status": "not ready", "reason": str(error)}, status_code=503)
+    return JSONResponse({"status": "ready"})
+
+
+def main() -> int:
+    """Work; returns the exit status."""
+    try:
+        settings = load_settings()
+        if settings.redis_url is None:
+            raise ConfigurationError("REDIS_URL: a worker needs it; one process alone is `python main.py`.")
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)  # noqa: T201 (there is no log yet)
+        return 1
+    set_up_logs(level=settings.log_level, json_lines=settings.environment != "development")
+    uvicorn.run(
+        create_worker(settings),
+        host=settings.worker_host,
+        port=settings.worker_port,
+        http="h11",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
