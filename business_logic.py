@@ -815,7 +815,7 @@ class Studio:
                 if self.runner.apart and await self._scatter(session_id):
                     return
                 await self._render_all(session_id)
-            session = await self._finish(session_id)
+            session, ends = await self._finish(session_id)
         except SessionNotFound:
             log.info("session gone while it ran", extra={"session_id": session_id})
             return
@@ -824,7 +824,8 @@ class Studio:
         except StorageUnavailable as error:
             log.error("session stopped: no storage", extra={"session_id": session_id})
             session = await self.store.change(session_id, partial(fail_session, problem=error.as_problem()))
-        if at_work and session.status in ENDED:
+            ends = True
+        if ends or (at_work and session.status in ENDED):  # it may have ended before: cancelled, or without money
             self._tell_end(session, began)
 
     def _tell_end(self, session: Session, began: float) -> None:
@@ -857,14 +858,13 @@ class Studio:
                 if not any(has_work(session, scene) for scene in session.scenes):  # portraits that no scene needs
                     await self.runner.submit(session_id)
                 return
-            before = session.status
             await self._take_stock(session)
-            session = await self._finish(session_id)
+            session, ends = await self._finish(session_id)
+            if ends:
+                self._tell_end(session, began)
         except SessionNotFound:
             log.info("session gone while it ran", extra={"session_id": session_id})
             return
-        if before in UNFINISHED and session.status in ENDED:
-            self._tell_end(session, began)
 
     async def _scene_waits(self, session_id: str, scene_id: str) -> bool:
         session = await self.store.get(session_id)
@@ -986,13 +986,22 @@ class Studio:
     def _halted(self, session: Session) -> bool:
         return session.status not in UNFINISHED or self.runner.stopping
 
-    async def _finish(self, session_id: str) -> Session:
+    async def _finish(self, session_id: str) -> tuple[Session, bool]:
+        """The session as it has ended, and whether that is news: several may find that nothing is left to do."""
         if self.runner.stopping:
-            return await self.store.get(session_id)
-        session = await self.store.change(session_id, finish)
+            return await self.store.get(session_id), False
+        ends = False
+
+        def end(now: Session) -> Session:
+            nonlocal ends
+            after = finish(now)
+            ends = now.status in UNFINISHED and after.status in ENDED
+            return after
+
+        session = await self.store.change(session_id, end)
         await self._write_project(session)
         await self.store.commit()
-        return session
+        return session, ends
 
     async def crashed(self, session_id: str) -> None:
         """Called by a runner when `run` raised what nobody expected: the session says so and may be continued."""

@@ -2425,6 +2425,13 @@ def derive_seed(*parts: object) -> int:
     return int(fingerprint([str(part) for part in parts])[:8], 16) & MAX_SEED
 
 
+async def end_task(task: asyncio.Task[Any]) -> None:
+    """Cancel a task until it has ended: some libraries swallow a cancellation that comes while they wait."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.2)
+
+
 async def gather_bounded(limit: int, jobs: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
     """Run the jobs, at most `limit` at a time, and return their results in order.
 

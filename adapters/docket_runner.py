@@ -15,7 +15,7 @@ from adapters.redis_link import translated
 from adapters.redis_store import RedisStore
 from business_logic import Studio
 from models import SessionNotFound, StorageUnavailable, StoreUnavailable
-from utils import session_in_log
+from utils import end_task, session_in_log
 
 log = logging.getLogger(__name__)
 
@@ -187,8 +187,7 @@ async def working(jobs: Jobs, *, name: str, concurrency: int, in_all: int | None
             jobs.runner.begin_stop()
             taking.cancel()  # take no more; those under way end
             await asyncio.wait([taking], timeout=STOP_SECONDS)
-            taking.cancel()  # their messages stay, and come back to whoever is there
-            await asyncio.gather(taking, return_exceptions=True)
+            await end_task(taking)  # their messages stay, and come back to whoever is there
 
 
 def _register(jobs: Jobs, in_all: int | None) -> None:

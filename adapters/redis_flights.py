@@ -39,18 +39,18 @@ class RedisFlights:
             lock = Lock(self._link.redis, name, timeout=self._lease_seconds, sleep=LOOK_SECONDS, thread_local=False)
             with translated():
                 await lock.acquire()
-            renewing = asyncio.create_task(self._renew(lock))
+            ended = asyncio.Event()
+            renewing = asyncio.create_task(self._renew(lock, ended))
             try:
                 yield
             finally:
-                renewing.cancel()
+                ended.set()  # not cancelled: redis-py may swallow that, and goes on
                 await asyncio.gather(renewing, return_exceptions=True)
                 with contextlib.suppress(RedisError, OSError):  # lost or out of reach: it ends by itself
                     await lock.release()
 
-    async def _renew(self, lock: Lock) -> None:
-        while True:
-            await asyncio.sleep(self._lease_seconds / RENEWALS)
+    async def _renew(self, lock: Lock, ended: asyncio.Event) -> None:
+        while not await _set_within(ended, self._lease_seconds / RENEWALS):
             try:
                 await lock.extend(self._lease_seconds, replace_ttl=True)
             except LockError:
@@ -58,3 +58,9 @@ class RedisFlights:
                 return
             except (RedisError, OSError):  # it is still ours until its lease ends
                 continue
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()

@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, NoScriptError, RedisError, ResponseError, TimeoutError
 
 from models import StorageUnavailable, StoreUnavailable
+from utils import end_task
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +125,5 @@ async def open_link(url: str) -> AsyncIterator[RedisLink]:
     try:
         yield link
     finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+        await end_task(looking)
         await link.close()

@@ -73,7 +73,7 @@ from session_manager import (
     SessionManager,
     SessionStore,
 )
-from utils import ProjectFiles, utc_now, write_whole
+from utils import ProjectFiles, end_task, utc_now, write_whole
 
 if TYPE_CHECKING:
     from adapters.docket_runner import Jobs
@@ -351,12 +351,7 @@ def _keep(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine until the stack closes."""
     task = asyncio.create_task(work)
 
-    async def end() -> None:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-    stack.push_async_callback(end)
+    stack.push_async_callback(end_task, task)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -8,6 +8,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 from PIL import Image
@@ -35,7 +36,7 @@ def check_listed(service: Service, states: list[Json]) -> None:
             with Image.open(io.BytesIO(service.client.get(scene["image_url"]).content)) as image:
                 image.load()
                 assert image.size == (scene["width"], scene["height"])
-            assert (service.folder / "projects" / scene["image_path"]).is_file()
+            assert (Path(service.environment["PROJECTS_DIR"]) / scene["image_path"]).is_file()
 
 
 def zip_of(service: Service, session_id: str) -> zipfile.ZipFile:

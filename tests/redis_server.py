@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import redis
 
@@ -80,3 +80,11 @@ class RedisServer:
     def resume(self) -> None:
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
+
+    def ask(self, *command: str) -> Any:
+        """What it answers to a command."""
+        with redis.Redis.from_url(self.url, socket_timeout=5) as client:
+            return client.execute_command(*command)
+
+    def configure(self, name: str, value: str) -> None:
+        self.ask("CONFIG", "SET", name, value)

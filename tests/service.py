@@ -30,6 +30,8 @@ Json = dict[str, Any]
 class Server:
     """A Python program that serves HTTP on loopback, for as long as the `with` block lasts."""
 
+    health = "/health"  # answers 200 when it has started
+
     def __init__(self, arguments: list[str], environment: dict[str, str], *, folder: Path | None = None) -> None:
         self.arguments = arguments
         self.port = free_port()
@@ -60,7 +62,7 @@ class Server:
         self._process = subprocess.Popen(
             [sys.executable, *self.arguments], cwd=self.folder, env=self.environment, stdout=self._log, stderr=self._log
         )
-        while not _healthy(self.port):
+        while not _healthy(self.port, self.health):
             if self._process.poll() is not None or time.perf_counter() - began > patience:
                 raise RuntimeError(f"{self.arguments} did not start:\n{self.log()[-3000:]}")
             time.sleep(POLL_SECONDS)
@@ -119,7 +121,7 @@ class Service(Server):
         environment = {"RATE_LIMIT": "1000000/minute", "DRAIN_SECONDS": "0"} | (fake.env() if fake else {})
         environment |= {name.upper(): str(value) for name, value in settings.items()}
         super().__init__([str(REPOSITORY / "main.py")], environment, folder=folder)
-        self.environment["PROJECTS_DIR"] = str(self.folder / "projects")
+        self.environment.setdefault("PROJECTS_DIR", str(self.folder / "projects"))
 
     def generate(self, story_text: str, **more: Any) -> str:
         """Start a session and return its id."""
@@ -158,6 +160,24 @@ class Service(Server):
     def wait_all(self, session_ids: list[str], *, patience: float = 120.0) -> list[Json]:
         until = time.monotonic() + patience
         return [self.wait(session_id, patience=max(1.0, until - time.monotonic())) for session_id in session_ids]
+
+
+class Worker(Server):
+    """A worker, `python -m adapters.worker`, beside those providers with the settings given."""
+
+    health = "/health/ready"
+
+    def __init__(self, fake: FakeProviders | None = None, **settings: int | str) -> None:
+        environment = (fake.env() if fake else {}) | {name.upper(): str(value) for name, value in settings.items()}
+        super().__init__(["-m", "adapters.worker"], environment | {"PYTHONPATH": str(REPOSITORY)})
+        self.environment["WORKER_PORT"] = str(self.port)
+
+    def freeze(self) -> None:
+        """SIGSTOP: it stands still, and so does everything it renews."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
 
 
 def ready(state: Json) -> int:
@@ -209,11 +229,11 @@ def _plain_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONUNBUFFERED": "1"}
 
 
-def _healthy(port: int) -> bool:
-    """One try for a 200 of /health, with a bare socket: an HTTP library would cost time on the same cores."""
+def _healthy(port: int, path: str) -> bool:
+    """One try for a 200, with a bare socket: an HTTP library would cost time on the same cores."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-            connection.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
             return connection.recv(64).split(b" ", 2)[1] == b"200"
     except (OSError, IndexError):
         return False

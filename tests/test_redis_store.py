@@ -20,6 +20,7 @@ from session_manager import Accounts, Answer, Charge, DrawingRecord, Ledger, Loc
 from tests.conftest import need_program
 from tests.redis_server import RedisServer
 from tests.session_store_contract import NOON, OpenStore, SessionStoreContract, new_session, one_more, titled, to
+from utils import end_task
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +55,7 @@ async def opened_store(url: str, *, max_sessions: int = 100) -> AsyncIterator[Re
         try:
             yield store
         finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            await end_task(listening)
 
 
 class TestRedisStore(SessionStoreContract):
