@@ -302,9 +302,12 @@ class Limits:
 
 
 class Flights(Protocol):
-    """One lock a key: whoever asks for the same thing at the same time waits and finds it done."""
+    """One lock a key: whoever asks for the same thing at the same time waits and finds it done.
 
-    def __call__(self, owner: str, key: str) -> AbstractAsyncContextManager[None]: ...
+    What it gives is its fence: `claim_drawing` refuses it once somebody else has the lock.
+    """
+
+    def __call__(self, owner: str, key: str) -> AbstractAsyncContextManager[str]: ...
 
 
 class LocalFlights:
@@ -314,13 +317,13 @@ class LocalFlights:
         self._locks: dict[tuple[str, str], tuple[asyncio.Lock, int]] = {}
 
     @asynccontextmanager
-    async def __call__(self, owner: str, key: str) -> AsyncIterator[None]:
+    async def __call__(self, owner: str, key: str) -> AsyncIterator[str]:
         place = (owner, key)
         lock, users = self._locks.get(place, (asyncio.Lock(), 0))
         self._locks[place] = (lock, users + 1)
         try:
             async with lock:
-                yield
+                yield ""
         finally:
             lock, users = self._locks[place]
             if users == 1:
@@ -468,6 +471,7 @@ class Studio:
     observe: Observe
     clock: Callable[[], datetime]
     flights: Flights = field(default_factory=LocalFlights)
+    turns: LocalFlights = field(default_factory=LocalFlights)  # what this process does one by one
     pages: OrderedDict[str, Page] = field(default_factory=OrderedDict)
     arriving: set[object] = field(default_factory=set)
     started: float = field(default_factory=time.monotonic)
@@ -517,7 +521,7 @@ class Studio:
         """
         await asyncio.sleep(0)  # so that whoever comes at the same time is seen
         if len(self.arriving) > CROWD:
-            async with self.flights("", "reading"):  # one by one: else many answers come in one round of the loop
+            async with self.turns("", "reading"):  # one by one: else many answers come in one round of the loop
                 return await self.pool.run(function, *arguments)
         if chars <= INLINE_STORY_CHARS:
             return function(*arguments)
@@ -946,7 +950,7 @@ class Studio:
             raise
         except (ProviderError, BudgetReached, PriceUnknown, StorageUnavailable) as error:
             problem = error.as_problem()
-            await self.store.change_scene(session_id, scene_id, partial(fail_scene, problem=problem))
+            await self.store.change_scene(session_id, scene_id, partial(fail_unless_ready, problem=problem))
             self.observe(SceneEnded(error.code, time.monotonic() - began))
             log.warning("scene failed", extra={"session_id": session_id, "scene_id": scene_id, "code": error.code})
         else:
@@ -958,7 +962,7 @@ class Studio:
         session = await self.still_wanted(session_id, scene_id)
         scene = session.scene(scene_id)
         if scene.image_prompt is None:
-            session = await self.store.change_scene(session_id, scene_id, partial(to_status, status="prompting"))
+            session = await self._take_up(session, scene, "prompting")
             await self._write_prompt(session, session.scene(scene_id))
             session = await self.still_wanted(session_id, scene_id)
         session = await self._with_anchors(session, session.scene(scene_id))
@@ -969,6 +973,13 @@ class Studio:
         if session.scene(scene_id).repair_of is not None:
             await self._repair(session_id, scene_id)
         return reused
+
+    async def _take_up(self, session: Session, scene: Scene, status: SceneStatus) -> Session:
+        """The session with that scene at work; raises `Halted` when it is done: somebody took over and was faster."""
+        taken = await self.store.change_scene(session.session_id, scene.scene_id, partial(take_up, status=status))
+        if taken.scene(scene.scene_id).status != status:
+            raise Halted
+        return taken
 
     async def _draw_once_softened(self, session: Session, scene: Scene) -> bool:
         try:
@@ -1012,7 +1023,7 @@ class Studio:
         """Called by a runner when `render_apart` raised what nobody expected: the scene fails, the others go on."""
         problem = Problem(code="internal_error", message="Something went wrong here; please continue.", retryable=True)
         with contextlib.suppress(SceneNotFound):
-            await self.store.change_scene(session_id, scene_id, partial(fail_scene, problem=problem))
+            await self.store.change_scene(session_id, scene_id, partial(fail_unless_ready, problem=problem))
         await self.render_apart(session_id, scene_id)  # which has nothing left to draw, and ends the session
 
     # -- one scene's prompt
@@ -1103,9 +1114,7 @@ class Studio:
 
     async def _draw(self, session: Session, scene: Scene) -> bool:
         """Draw, fetch, keep and show; returns whether the picture was there already."""
-        session = await self.store.change_scene(
-            session.session_id, scene.scene_id, partial(to_status, status="drawing")
-        )
+        session = await self._take_up(session, scene, "drawing")
         scene = session.scene(scene.scene_id)
         if scene.image_prompt is None:  # its borders were moved a moment ago: the run comes again
             raise Halted
@@ -1114,11 +1123,11 @@ class Studio:
         if await self._show_again(session, scene, key):
             return True
         try:
-            async with self.flights(session.owner, key):
+            async with self.flights(session.owner, key) as fence:
                 kept = await self._kept_picture(session.owner, key)
                 if kept is None:
                     session = await self.still_wanted(session.session_id, scene.scene_id)
-                    kept = await self._make_picture(session, unit_of(session, scene), request, key)
+                    kept = await self._make_picture(session, unit_of(session, scene), request, key, fence)
         except NotTaken as refused:
             return await self._draw_by_words(session, scene, refused.name)
         await self._show(session, scene, request, key, kept)
@@ -1257,10 +1266,12 @@ class Studio:
         self.journal.save_answer(answer, self.clock())  # taken again: it stays
         return dataclasses.replace(kept, cost_usd=0.0, reused=True)
 
-    async def _make_picture(self, session: Session, unit: Unit, request: ImageRequest, key: str) -> KeptPicture:
+    async def _make_picture(
+        self, session: Session, unit: Unit, request: ImageRequest, key: str, fence: str
+    ) -> KeptPicture:
         painter = self._painter(request.model)
         record = await self.store.find_drawing(session.owner, key)
-        task = PictureTask(self, session, unit, key, request.model, record)
+        task = PictureTask(self, session, unit, key, request.model, record, fence)
         if record is not None and record.url is not None:
             seed = request.seed if record.seed is None else record.seed
             drawing = Drawing(seed=seed, cost_usd=record.cost_usd, url=record.url)
@@ -1434,12 +1445,12 @@ class Studio:
             anchor = session.anchor(name)
             request = self.anchor_request(session, anchor)
             key = content_key(request)
-            async with self.flights(session.owner, key):
+            async with self.flights(session.owner, key) as fence:
                 kept = await self._kept_picture(session.owner, key)
                 if kept is None:
                     now = await self.still_wanted(session_id)
                     unit = Unit(session_id, version=anchor.wanted_version, anchor=name)
-                    kept = await self._make_picture(now, unit, request, key)
+                    kept = await self._make_picture(now, unit, request, key, fence)
             picture = await self._link_anchor(session, anchor, kept, request=request)
             await self._put_anchor(session_id, partial(put_anchor, name=name, picture=picture, cost_usd=kept.cost_usd))
 
@@ -1547,7 +1558,7 @@ class Studio:
         session = await self.owned(owner, session_id)
         anchor = free_anchor(session, name)
         try:
-            async with self.flights("", "decoding"):  # one at a time: a picture may take 64 MB
+            async with self.turns("", "decoding"):  # one at a time: a picture may take 64 MB
                 picture = await asyncio.to_thread(prepare_reference, content)
         except BadImage as error:
             raise InvalidRequest(str(error)) from error
@@ -1856,7 +1867,7 @@ class Studio:
         key = fingerprint([self.limits.version, export.suffix, dataclasses.asdict(options), book_key(book)])[:16]
         folder = self.files.folder(session.session_id) / EXPORTS_FOLDER
         path = folder / f"{key}.{export.suffix}"
-        async with self.flights("", f"{session.session_id}:{path.name}"):
+        async with self.turns("", f"{session.session_id}:{path.name}"):
             if not await asyncio.to_thread(path.is_file):
                 temporary = await asyncio.to_thread(self.files.begin, path)
                 try:
@@ -2242,6 +2253,13 @@ class Studio:
                 await self._add_cost(charge)
         return charge
 
+    async def mark_sent(self, charge_id: str) -> None:
+        """The call this pays for is about to leave; raises `Halted` when somebody took over and closed the charge."""
+        try:
+            await self.ledger.mark_sent(charge_id)
+        except KeyError as error:
+            raise Halted from error
+
     async def _close_left(self, session_id: str, place: str) -> None:
         """Close what a worker that is gone left open at that place of the session; ours alone while we are there."""
         for charge in await self.ledger.close_left(f"{session_id}:{place}"):
@@ -2289,7 +2307,7 @@ class Purse:
             charge = self._charge(worst_usd)
             charge_id = charge.charge_id
             await self._studio.ledger.reserve([charge], max_cost_usd=self._session.max_cost_usd)
-        await self._studio.ledger.mark_sent(charge_id)
+        await self._studio.mark_sent(charge_id)
         await self._studio.store.commit()
         return charge_id
 
@@ -2311,7 +2329,14 @@ class PictureTask:
     """The durable side of one picture: the `DrawingTask` of ai_services."""
 
     def __init__(
-        self, studio: Studio, session: Session, unit: Unit, key: str, model: str, record: DrawingRecord | None
+        self,
+        studio: Studio,
+        session: Session,
+        unit: Unit,
+        key: str,
+        model: str,
+        record: DrawingRecord | None,
+        fence: str = "",
     ) -> None:
         self._studio = studio
         self._session = session
@@ -2319,6 +2344,7 @@ class PictureTask:
         self._key = key
         self._model = model
         self._record = record
+        self._fence = fence
 
     @property
     def task_id(self) -> str | None:
@@ -2338,9 +2364,9 @@ class PictureTask:
         studio = self._studio
         session = await studio.still_wanted(self._unit.session_id, self._unit.scene_id)
         charge_id = await self._reserved() or await self._reserve(session, worst_usd)
-        await studio.ledger.mark_sent(charge_id)
+        await studio.mark_sent(charge_id)
         record = DrawingRecord(session.owner, self._key, str(uuid4()), charge_id)
-        if not await studio.store.claim_drawing(record):  # whoever took over while we stood still is drawing it
+        if not await studio.store.claim_drawing(record, self._fence):  # we stood still, and somebody took over
             await studio.settle(charge_id, 0.0)
             raise Halted
         self._record = record
@@ -3098,12 +3124,19 @@ def media_key(reference: Reference) -> str:
 # --- Pure functions: what a scene becomes ----------------------------------------------------------------------
 
 
+def take_up(scene: Scene, *, status: SceneStatus) -> Scene:
+    """The scene at work, unless it is done already."""
+    return scene if scene.status in DONE else to_status(scene, status=status)
+
+
 def to_status(scene: Scene, *, status: SceneStatus) -> Scene:
     return dataclasses.replace(scene, status=status, attempts=scene.attempts + (status == "drawing"), error=None)
 
 
 def put_text(scene: Scene, *, words: SceneText, source: PromptSource) -> Scene:
     """The words of the model or of the rules; what a person wrote wins."""
+    if scene.status in DONE:
+        return scene
     if scene.image_prompt is not None:
         return dataclasses.replace(scene, status="pending")
     said = words.characters if words.parts else words.characters or scene.facts.characters
@@ -3131,6 +3164,9 @@ def put_softened(scene: Scene, *, prompt: str, parts: PromptParts | None = None)
 
 def put_picture(scene: Scene, *, version: ImageVersion, to_check: bool = False) -> Scene:
     """The scene showing its new picture; one that is still to be looked at is not ready yet."""
+    there = any((v.version, v.content_key) == (version.version, version.content_key) for v in scene.versions)
+    if there and (scene.status == "ready" or version.version < scene.wanted_version):
+        return scene  # brought again by whoever stood still meanwhile
     shown_before = scene.current
     if shown_before and (shown_before.version, shown_before.content_key) == (version.version, version.content_key):
         version = shown_before  # shown again after a restart: what it cost stays
@@ -3205,6 +3241,11 @@ def fail_scene(scene: Scene, *, problem: Problem) -> Scene:
     return dataclasses.replace(
         scene, status="failed", error=problem, approved_version=approved, asked=False, repair_of=None
     )
+
+
+def fail_unless_ready(scene: Scene, *, problem: Problem) -> Scene:
+    """A scene that failed, unless somebody else has brought its picture meanwhile."""
+    return scene if scene.status == "ready" else fail_scene(scene, problem=problem)
 
 
 def redraw(scene: Scene, request: RegenerateRequest) -> Scene:

@@ -252,8 +252,9 @@ class SessionStore(Protocol):
         """A drawing that may be in the making or waits to be fetched."""
         ...
 
-    async def claim_drawing(self, record: DrawingRecord) -> bool:
-        """Keep a drawing that is about to be sent, durably, unless another one stands there already: then False."""
+    async def claim_drawing(self, record: DrawingRecord, fence: str) -> bool:
+        """Keep a drawing that is about to be sent, durably; False when another one stands there already, or when the
+        lock of that fence has gone to somebody else."""
         ...
 
     async def commit(self) -> None:
@@ -842,7 +843,7 @@ class LocalStore:
     async def find_drawing(self, owner: str, content_key: str) -> DrawingRecord | None:
         return await asyncio.to_thread(self._archive.find_drawing, owner, content_key)
 
-    async def claim_drawing(self, record: DrawingRecord) -> bool:
+    async def claim_drawing(self, record: DrawingRecord, fence: str) -> bool:
         self._archive.save_drawing(record)
         await self._archive.commit()
         return True

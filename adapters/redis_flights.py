@@ -33,7 +33,7 @@ class RedisFlights:
         self._here = LocalFlights()  # those of one process wait here, and ask Redis one at a time
 
     @asynccontextmanager
-    async def __call__(self, owner: str, key: str) -> AsyncIterator[None]:
+    async def __call__(self, owner: str, key: str) -> AsyncIterator[str]:
         async with self._here(owner, key):
             name = f"{PREFIX}flight:{hashlib.sha256(f'{owner}/{key}'.encode()).hexdigest()}"
             lock = Lock(self._link.redis, name, timeout=self._lease_seconds, sleep=LOOK_SECONDS, thread_local=False)
@@ -42,7 +42,7 @@ class RedisFlights:
             ended = asyncio.Event()
             renewing = asyncio.create_task(self._renew(lock, ended))
             try:
-                yield
+                yield f"{name} {lock.local.token.decode()}"
             finally:
                 ended.set()  # not cancelled: redis-py may swallow that, and goes on
                 await asyncio.gather(renewing, return_exceptions=True)

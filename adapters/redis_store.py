@@ -126,6 +126,7 @@ redis.call('DEL', hash)
 redis.call('PUBLISH', '{CHANGED}', id .. ' 0')
 """
 CLAIM = f"""
+if KEYS[2] ~= '' and redis.call('GET', KEYS[2]) ~= ARGV[6] then return 0 end
 local known = redis.call('GET', KEYS[1])
 if known and cjson.decode(known)['task_id'] ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
@@ -533,13 +534,14 @@ class RedisStore:
         kept = await self._link.command("GET", _drawing_key(owner, content_key))
         return None if kept is None else RECORD.validate_json(kept)
 
-    async def claim_drawing(self, record: DrawingRecord) -> bool:
+    async def claim_drawing(self, record: DrawingRecord, fence: str) -> bool:
         await self._journal.commit()
         body, kept_for, session_id, charge_id = _drawing_arguments(record)
+        lock, _, token = fence.partition(" ")
         claimed = await self._link.run(
             CLAIM,
-            [_drawing_key(record.owner, record.content_key)],
-            [record.task_id, body, kept_for, session_id, charge_id],
+            [_drawing_key(record.owner, record.content_key), lock],
+            [record.task_id, body, kept_for, session_id, charge_id, token],
         )
         return bool(claimed)
 

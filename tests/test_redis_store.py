@@ -160,7 +160,11 @@ async def test_the_first_drawing_of_a_picture_stands(server: RedisServer, link: 
     first = DrawingRecord("local", "key", "task-1", "session:scene:1")
     second = dataclasses.replace(first, task_id="task-2")
     async with opened_store(server.url) as one, opened_store(server.url) as other:
-        claimed = [await one.claim_drawing(first), await other.claim_drawing(second), await one.claim_drawing(first)]
+        claimed = [
+            await one.claim_drawing(first, ""),
+            await other.claim_drawing(second, ""),
+            await one.claim_drawing(first, ""),
+        ]
 
         assert claimed == [True, False, True]
         assert await other.find_drawing("local", "key") == first
@@ -267,7 +271,7 @@ async def test_what_a_dead_worker_left_is_closed_but_not_a_drawing_that_can_be_a
         )
         await accounts.mark_sent("s:x:text")
         await accounts.mark_sent("s:x:picture")
-        await store.claim_drawing(DrawingRecord("local", "key", "task", "s:x:picture"))
+        await store.claim_drawing(DrawingRecord("local", "key", "task", "s:x:picture"), "")
 
         settled = await accounts.close_left("s:x:")
 
@@ -316,6 +320,18 @@ async def test_a_lock_is_renewed_while_it_is_held_and_ends_with_its_holder(
         await waiting
 
     assert order == ["first", "second"]
+
+
+async def test_whoever_has_lost_its_lock_claims_no_drawing(server: RedisServer, link: RedisLink) -> None:
+    flights = RedisFlights(link, lease_seconds=30)
+    record = DrawingRecord("local", "key", "task", "session:scene:1")
+    async with opened_store(server.url) as store, flights("local", "key") as fence:
+        await link.command("SET", fence.partition(" ")[0], "somebody else's")
+        stolen = await store.claim_drawing(record, fence)
+        await link.command("SET", *fence.split(" "))
+        held = await store.claim_drawing(record, fence)
+
+        assert (stolen, held) == (False, True)
 
 
 # --- Without Redis ---------------------------------------------------------------------------------------------
