@@ -24,7 +24,7 @@ PREFIX = "story:"
 CONNECTIONS = 64  # a pool that waits: redis-py's own raises at its end
 POOL_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
-ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 3.0
 TRIES = 2  # a connection that Redis has closed meanwhile is noticed by using it
 CHECK_SECONDS = 1.0  # between two looks whether Redis answers
 
