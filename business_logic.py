@@ -1108,7 +1108,7 @@ class Studio:
                 model, image.prompt or scene.description, questions, picture, seed=session.settings.seed
             )
             return Verdict(await self._ask(session, question, partial(read_check, questions=questions), unit))
-        except (ProviderError, BudgetReached, PriceUnknown, ImageNotFound) as error:
+        except (ProviderError, BudgetReached, PriceUnknown, ImageNotFound, StorageUnavailable) as error:
             log.warning("picture not checked", extra={"session_id": session.session_id, "reason": error.code})
             return Verdict(unchecked=f"Not checked: {error}")
         except Halted:
@@ -1173,6 +1173,7 @@ class Studio:
             seed = request.seed if record.seed is None else record.seed
             drawing = Drawing(seed=seed, cost_usd=record.cost_usd, url=record.url)
         else:
+            self.files.check()  # nothing is paid for while it is known that it cannot be kept
             await task.reserve(self._painter(request.model).worst_cost(request))
             drawing = await self._draw_after(session, unit, request, task)
         cost = await task.made(drawing)
@@ -1780,9 +1781,11 @@ class Studio:
 
     def _book(self, session: Session, shown: list[tuple[Scene, ImageVersion]]) -> Book:
         """What is handed over; blocks while it looks for the pictures."""
+        portraits = shown_anchors(session)
+        wanted = [image.file for _, image in shown] + [portrait.file for _, portrait in portraits]
+        pictures = self.files.pictures(session.session_id, wanted)
         scenes = []
-        for scene, image in shown:
-            picture = self.files.picture(session.session_id, image.file)
+        for (scene, image), picture in zip(shown, pictures, strict=False):
             scenes.append(
                 BookScene(
                     scene_number=scene.scene_number,
@@ -1800,8 +1803,7 @@ class Studio:
                 )
             )
         files: list[tuple[str, Path | bytes]] = []
-        for number, (anchor, portrait) in enumerate(shown_anchors(session)):
-            path = self.files.picture(session.session_id, portrait.file)
+        for number, ((anchor, _), path) in enumerate(zip(portraits, pictures[len(shown) :], strict=True)):
             files.append((anchor_name(number, anchor, path.suffix), path))
         names = {scene.scene_id: made.name for (scene, _), made in zip(shown, scenes, strict=True)}
         files.append(("story.txt", session.story_text.encode("utf-8")))
@@ -1883,6 +1885,12 @@ class Studio:
             await self.store.check()
         except StorageUnavailable as error:
             services["sessions"], details["sessions"] = "unavailable", str(error)
+        if self.files.remote:
+            services["storage"] = "available"
+            try:
+                self.files.check()
+            except StorageUnavailable as error:
+                services["storage"], details["storage"] = "unavailable", str(error)
         sessions = await self.store.list_active()
         return HealthView(
             status=overall(services),

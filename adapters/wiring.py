@@ -24,6 +24,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from adapters.draft_images import MODEL as DRAFT_MODEL
 from adapters.draft_images import DraftImages
@@ -64,8 +65,9 @@ EXPORTS: Mapping[DownloadFormat, StreamedExport | FileExport] = {
     "pptx": FileExport("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation", write_pptx),
     "webp": FileExport("webp", "image/webp", write_webp),
 }
-NOT_YET = ("redis_url", "database_url", "storage_url")  # read and checked, but nothing uses them yet
+NOT_YET = ("redis_url", "database_url")  # read and checked, but nothing uses them yet
 CLEAN_UP_SECONDS = 600.0
+CACHE_FOLDER = ".cache"  # of its own: whoever turns STORAGE_URL on keeps what lies under PROJECTS_DIR
 STOP_SECONDS = 1.5  # pictures under way are remembered by their id, so there is no need to wait for them
 THREADS = 6  # few: every thread brings a malloc arena
 MALLOC_ARENAS = 2
@@ -84,6 +86,7 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
         _prepare_for_many_connections()
         _warn_of_unused(settings)
         stack.enter_context(claim(settings.projects_dir))
+        files = await _files(settings, stack)
         journal = SqliteJournal(settings.projects_dir / "journal.db")
         with _as_configuration_error():
             journal.start()
@@ -99,7 +102,7 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
             store=LocalStore(manager, ledger, journal),
             journal=journal,
             ledger=ledger,
-            files=ProjectFiles(settings.projects_dir),
+            files=files,
             text=text if isinstance(text, OpenRouterClient) else None,
             painters={
                 name: painter for name, painter in providers.items() if isinstance(painter, RunwareClient | DraftImages)
@@ -121,7 +124,7 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
         stack.push_async_callback(runner.stop, grace=STOP_SECONDS)
         stack.enter_context(_told_of_signals(runner.begin_stop, drain_seconds=settings.drain_seconds))
         with _as_configuration_error():
-            await take_back(studio.files, journal)
+            await take_back(files.local, journal)
             for charge in recover(journal, manager, ledger, runner):
                 metrics.observe(MoneySpent(charge.provider, charge.model, charge.amount_usd, charge.known))
         gc.freeze()  # what is here now stays: no collection need look at it again
@@ -141,6 +144,31 @@ def _as_configuration_error() -> Iterator[None]:
         yield
     except StorageUnavailable as error:
         raise ConfigurationError(f"PROJECTS_DIR: {error}") from error
+
+
+async def _files(settings: Settings, stack: AsyncExitStack) -> ProjectFiles:
+    """Where pictures are kept: under PROJECTS_DIR, in the folder or in the bucket that STORAGE_URL names."""
+    url = settings.storage_url.get_secret_value() if settings.storage_url else ""
+    if not url:
+        return ProjectFiles(settings.projects_dir)
+    if url.startswith("file:///"):
+        folder = Path(unquote(urlsplit(url).path))
+        if os.path.realpath(folder) != os.path.realpath(settings.projects_dir):
+            stack.enter_context(claim(folder, setting="STORAGE_URL"))
+        return ProjectFiles(folder)
+    if not url.startswith("s3://"):
+        raise ConfigurationError("STORAGE_URL: write file:///folder or s3://bucket/prefix.")
+    try:
+        from adapters.object_files import ObjectFiles, open_bucket
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"STORAGE_URL: {error.name} is not installed: pip install -r requirements-scale.txt."
+        ) from error
+    cache = settings.projects_dir / CACHE_FOLDER
+    files = ObjectFiles(open_bucket(url), cache, cache_bytes=settings.storage_cache_bytes)
+    await files.start()
+    _keep(stack, files.watch())
+    return files
 
 
 def _open_providers(
@@ -313,19 +341,19 @@ def _load_decoders() -> None:
 
 
 @contextmanager
-def claim(folder: Path) -> Iterator[None]:
-    """Hold the projects folder for this process; raises `ConfigurationError` when another one has it."""
+def claim(folder: Path, *, setting: str = "PROJECTS_DIR") -> Iterator[None]:
+    """Hold a folder for this process; raises `ConfigurationError` when another one has it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise ConfigurationError(f"PROJECTS_DIR: {folder} cannot be written to.") from error
+        raise ConfigurationError(f"{setting}: {folder} cannot be written to.") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
         raise ConfigurationError(
-            f"PROJECTS_DIR: another process owns {folder}; stop it, or give this one a folder and a PORT of its own "
+            f"{setting}: another process owns {folder}; stop it, or give this one a folder and a PORT of its own "
             "(several on one store will take REDIS_URL)."
         ) from None
     try:
