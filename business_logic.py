@@ -1173,7 +1173,6 @@ class Studio:
             seed = request.seed if record.seed is None else record.seed
             drawing = Drawing(seed=seed, cost_usd=record.cost_usd, url=record.url)
         else:
-            self.files.check()  # nothing is paid for while it is known that it cannot be kept
             await task.reserve(self._painter(request.model).worst_cost(request))
             drawing = await self._draw_after(session, unit, request, task)
         cost = await task.made(drawing)
@@ -2243,6 +2242,7 @@ class PictureTask:
     async def new_id(self, worst_usd: float | None) -> str:
         studio = self._studio
         session = await studio.still_wanted(self._unit.session_id, self._unit.scene_id)
+        studio.files.check()  # nothing is paid for while it is known that it cannot be kept
         charge_id = self._reserved() or self._reserve(session, worst_usd)
         studio.ledger.mark_sent(charge_id)
         self._record = DrawingRecord(session.owner, self._key, str(uuid4()), charge_id)

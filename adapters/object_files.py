@@ -42,7 +42,8 @@ NO_ADDRESS = "STORAGE_URL: write file:///folder or s3://bucket/prefix."
 SILENT = "The object storage does not answer."
 
 PICTURES, ASKED, CHECK = ".pictures", ".asked", ".check"  # sorted before the sessions, whose names begin with a digit
-BEFORE_SESSIONS = ".~"  # or a letter
+REMOVING = ".removing"
+BEFORE_SESSIONS = ".~"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"(?:[\w=+-][\w.=+-]*(?:/(?!$)|$))*", re.ASCII)
 _OPTIONS = {"endpoint": re.compile(r"https?://[A-Za-z0-9.:\[\]-]+/?"), "region": re.compile(r"[a-z0-9-]+")}
@@ -259,8 +260,9 @@ class ObjectFiles(ProjectFiles):
         has the first 32 bits of its picture's hash: a picture that shares them with one that is shown stays, too.
         Raises `StorageUnavailable`.
         """
-        for note in self._note("").parent.glob("*"):
-            self._remove_objects(note.name)
+        for note in (self.root / REMOVING).glob("*"):
+            if is_session_id(note.name):
+                self._remove_objects(note.name)
         self._cache.trim()
         if time.monotonic() < self._next_sweep:
             return 0
@@ -315,7 +317,7 @@ class ObjectFiles(ProjectFiles):
 
     def _note(self, session_id: str) -> Path:
         """A file that says that a session's objects are to be removed: it outlives a failure and a crash."""
-        return self.root / ".removing" / session_id
+        return self.root / REMOVING / session_id
 
     # -- copies in the folder
 

@@ -146,16 +146,27 @@ def _as_configuration_error() -> Iterator[None]:
         raise ConfigurationError(f"PROJECTS_DIR: {error}") from error
 
 
+def check_outside(settings: Settings) -> None:
+    """See, before a server would report it with a traceback, that what the settings name is there.
+
+    Raises `ConfigurationError` in one sentence.
+    """
+
+    async def check() -> None:
+        async with AsyncExitStack() as stack:
+            await _files(settings, stack)
+
+    if settings.storage_url:
+        asyncio.run(check())
+
+
 async def _files(settings: Settings, stack: AsyncExitStack) -> ProjectFiles:
     """Where pictures are kept: under PROJECTS_DIR, in the folder or in the bucket that STORAGE_URL names."""
     url = settings.storage_url.get_secret_value() if settings.storage_url else ""
     if not url:
         return ProjectFiles(settings.projects_dir)
     if url.startswith("file:///"):
-        folder = Path(unquote(urlsplit(url).path))
-        if os.path.realpath(folder) != os.path.realpath(settings.projects_dir):
-            stack.enter_context(claim(folder, setting="STORAGE_URL"))
-        return ProjectFiles(folder)
+        return _files_in(Path(unquote(urlsplit(url).path)), settings, stack)
     if not url.startswith("s3://"):
         raise ConfigurationError("STORAGE_URL: write file:///folder or s3://bucket/prefix.")
     try:
@@ -169,6 +180,12 @@ async def _files(settings: Settings, stack: AsyncExitStack) -> ProjectFiles:
     await files.start()
     _keep(stack, files.watch())
     return files
+
+
+def _files_in(folder: Path, settings: Settings, stack: AsyncExitStack) -> ProjectFiles:
+    if folder.resolve() != settings.projects_dir.resolve():
+        stack.enter_context(claim(folder, setting="STORAGE_URL"))
+    return ProjectFiles(folder)
 
 
 def _open_providers(

@@ -16,6 +16,7 @@ class TcpLink:
 
     def __init__(self, target_port: int) -> None:
         self.port = free_port()
+        self.asked = bytearray()  # everything that was sent to the server
         self._target_port = target_port
         self._guard = threading.Lock()
         self._sockets: set[socket.socket] = set()
@@ -60,13 +61,15 @@ class TcpLink:
                 continue
             with self._guard:
                 self._sockets |= {near, far}
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+            for way in ((near, far, True), (far, near, False)):
+                threading.Thread(target=self._pass_on, args=way, daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pass_on(self, source: socket.socket, sink: socket.socket, to_server: bool) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(65536):
                 sink.sendall(chunk)
+                if to_server:
+                    self.asked += chunk
         for each in (source, sink):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
