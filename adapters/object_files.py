@@ -31,8 +31,7 @@ log = logging.getLogger(__name__)
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 20.0  # one try, from connecting to the last byte
 RETRIES = 5  # after 0.2 s, then up to twice the wait before: some six seconds, the restart of a small store
-RETRY_SECONDS = 20.0  # no further try begins after so long
-START_SECONDS = 30.0  # what the first request may take in all; the search for keys has timeouts of its own
+RETRY_SECONDS = 10.0  # no further try begins after so long: a silent store is tried once
 REST_SECONDS = 5.0  # after a call that failed, others fail at once: a silent store must not hold every thread
 PROBE_SECONDS = 10.0
 SWEEP_SECONDS = 3600.0  # each sweep lists the whole bucket
@@ -123,26 +122,22 @@ class ObjectFiles(ProjectFiles):
     async def start(self) -> None:
         """See that the bucket is there and takes what is written; raises `ConfigurationError` in one sentence."""
         try:
-            await asyncio.wait_for(obstore.put_async(self._store, CHECK, b"", mode="overwrite"), START_SECONDS)
-        except (BaseError, FileNotFoundError, TimeoutError) as error:
+            await asyncio.to_thread(obstore.put, self._store, CHECK, b"", mode="overwrite", use_multipart=False)
+        except (BaseError, FileNotFoundError) as error:
             raise ConfigurationError(f"STORAGE_URL: {_why(error)}.") from error
 
     async def watch(self) -> None:
         """Ask now and then whether the bucket answers, so that `check` knows without waiting."""
         while True:
             await asyncio.sleep(REST_SECONDS if self._silent else PROBE_SECONDS)
-            try:
-                await self._probe()
-            except (BaseError, FileNotFoundError) as error:
-                self._failed(error)
-            else:
-                self._answered()
+            with contextlib.suppress(StorageUnavailable):
+                await asyncio.to_thread(self._probe)  # obstore's own coroutines may outlive the loop, and abort then
 
-    async def _probe(self) -> None:
+    def _probe(self) -> None:
         try:
-            await obstore.head_async(self._store, CHECK)
+            self._modified(CHECK)
         except FileNotFoundError:  # somebody tidied up, or there is no bucket any more: only the next answer says which
-            await obstore.put_async(self._store, CHECK, b"", mode="overwrite")
+            self._put(CHECK, b"")
 
     def check(self) -> None:
         """Raises `StorageUnavailable` when the last call failed; never waits."""
@@ -475,7 +470,7 @@ def _why(error: Exception) -> str:
         return "the bucket does not exist"
     if isinstance(error, PermissionDeniedError | UnauthenticatedError):
         return "the bucket refuses these keys (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
-    if "169.254." in words:  # without keys it asks the machine for some
+    if "/latest/" in words:  # without keys it asks the machine's own metadata service for some
         return "there are no keys, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     if "redirect" in words:
         return "the bucket lies in another region, add ?region= to the address"

@@ -7,11 +7,13 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -324,6 +326,32 @@ def test_an_address_that_is_of_no_use_stops_the_start_in_one_sentence(case: str,
 
 def test_a_bucket_that_is_missing_stops_the_start_in_one_sentence(s3: S3Server, tmp_path: Path) -> None:
     assert refusal(tmp_path, s3.url(bucket="elsewhere"), **KEYS) == "STORAGE_URL: the bucket does not exist.\n"
+
+
+class Refusing(BaseHTTPRequestHandler):
+    def do_PUT(self) -> None:
+        self.send_error(403)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+def test_keys_that_are_refused_stop_the_start_in_one_sentence(tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", free_port()), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        said = refusal(tmp_path, f"s3://stories?endpoint=http://127.0.0.1:{server.server_port}", **KEYS)
+        server.shutdown()
+
+    assert said.startswith("STORAGE_URL: the bucket refuses these keys")
+    assert len(said.splitlines()) == 1
+
+
+def test_missing_keys_stop_the_start_in_one_sentence(tmp_path: Path) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"  # where it would ask the machine for its role's keys
+
+    said = refusal(tmp_path, "s3://stories?endpoint=http://127.0.0.1:1", AWS_METADATA_ENDPOINT=nobody)
+
+    assert said == "STORAGE_URL: there are no keys, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.\n"
 
 
 def test_a_missing_package_is_named_with_what_installs_it(tmp_path: Path) -> None:
