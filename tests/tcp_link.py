@@ -17,6 +17,7 @@ class TcpLink:
     def __init__(self, target_port: int) -> None:
         self.port = free_port()
         self.asked = bytearray()  # everything that was sent to the server
+        self.connections = 0  # so far
         self._target_port = target_port
         self._guard = threading.Lock()
         self._sockets: set[socket.socket] = set()
@@ -60,6 +61,7 @@ class TcpLink:
                     return
                 continue
             with self._guard:
+                self.connections += 1
                 self._sockets |= {near, far}
             for way in ((near, far, True), (far, near, False)):
                 threading.Thread(target=self._pass_on, args=way, daemon=True).start()

@@ -142,6 +142,22 @@ def test_a_copy_is_downloaded_once_however_many_ask(s3: S3Server, prefix: str, t
     assert [path.name for path in paths[0].parent.iterdir()] == [name]
 
 
+def test_several_pictures_are_downloaded_at_once(s3: S3Server, prefix: str, tmp_path: Path) -> None:
+    session_id = new_session_id()
+    maker = opened(s3.url(prefix), tmp_path / "one")
+    names = [maker.link_picture(maker.keep_picture(b"%d" % n, "jpg"), session_id, SCENE, n) for n in range(16)]
+    with TcpLink(s3.port) as link:
+        opened(s3.url(prefix, port=link.port), tmp_path / "other").pictures(session_id, names)
+
+        assert link.connections > 1
+
+
+def test_the_plain_service_does_not_load_it() -> None:
+    code = "import sys, main; sys.exit('obstore' in sys.modules or 'adapters.object_files' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
+
+
 def test_a_picture_that_is_here_is_shown_while_the_bucket_is_away(s3: S3Server, prefix: str, tmp_path: Path) -> None:
     session_id = new_session_id()
     with TcpLink(s3.port) as link:
