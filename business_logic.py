@@ -1209,7 +1209,7 @@ class Studio:
                 model, image.prompt or scene.description, questions, picture, seed=session.settings.seed
             )
             return Verdict(await self._ask(session, question, partial(read_check, questions=questions), unit))
-        except (ProviderError, BudgetReached, PriceUnknown, ImageNotFound) as error:
+        except (ProviderError, BudgetReached, PriceUnknown, ImageNotFound, StorageUnavailable) as error:
             log.warning("picture not checked", extra={"session_id": session.session_id, "reason": error.code})
             return Verdict(unchecked=f"Not checked: {error}")
         except Halted:
@@ -1882,9 +1882,11 @@ class Studio:
 
     def _book(self, session: Session, shown: list[tuple[Scene, ImageVersion]]) -> Book:
         """What is handed over; blocks while it looks for the pictures."""
+        portraits = shown_anchors(session)
+        wanted = [image.file for _, image in shown] + [portrait.file for _, portrait in portraits]
+        pictures = self.files.pictures(session.session_id, wanted)
         scenes = []
-        for scene, image in shown:
-            picture = self.files.picture(session.session_id, image.file)
+        for (scene, image), picture in zip(shown, pictures, strict=False):
             scenes.append(
                 BookScene(
                     scene_number=scene.scene_number,
@@ -1902,8 +1904,7 @@ class Studio:
                 )
             )
         files: list[tuple[str, Path | bytes]] = []
-        for number, (anchor, portrait) in enumerate(shown_anchors(session)):
-            path = self.files.picture(session.session_id, portrait.file)
+        for number, ((anchor, _), path) in enumerate(zip(portraits, pictures[len(shown) :], strict=True)):
             files.append((anchor_name(number, anchor, path.suffix), path))
         names = {scene.scene_id: made.name for (scene, _), made in zip(shown, scenes, strict=True)}
         files.append(("story.txt", session.story_text.encode("utf-8")))
@@ -1985,6 +1986,12 @@ class Studio:
             await self.store.check()
         except StorageUnavailable as error:
             services["sessions"], details["sessions"] = "unavailable", str(error)
+        if self.files.remote:
+            services["storage"] = "available"
+            try:
+                self.files.check()
+            except StorageUnavailable as error:
+                services["storage"], details["storage"] = "unavailable", str(error)
         return HealthView(
             status=overall(services),
             version=self.limits.version,
@@ -2363,6 +2370,7 @@ class PictureTask:
     async def new_id(self, worst_usd: float | None) -> str:
         studio = self._studio
         session = await studio.still_wanted(self._unit.session_id, self._unit.scene_id)
+        studio.files.check()  # nothing is paid for while it is known that it cannot be kept
         charge_id = await self._reserved() or await self._reserve(session, worst_usd)
         await studio.mark_sent(charge_id)
         record = DrawingRecord(session.owner, self._key, str(uuid4()), charge_id)

@@ -69,6 +69,7 @@ class Settings(BaseSettings):
 
     projects_dir: Path = Path("projects")
     storage_url: SecretStr | None = None
+    storage_cache_bytes: int = Field(default=1_000_000_000, ge=1_000_000)
     redis_url: SecretStr | None = None
     database_url: SecretStr | None = None
     job_lease_seconds: float = Field(default=15, gt=0)

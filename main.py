@@ -33,7 +33,7 @@ from adapters.metrics import CONTENT_TYPE, Metrics
 from adapters.middleware import STREAMS, BodyLimit, Crashes, Origins, PageFiles, RequestContext
 from adapters.openapi import describe, operation_id
 from adapters.rate_limit import RateLimit, counted_address
-from adapters.wiring import EXPORTS, claim, open_studio
+from adapters.wiring import EXPORTS, check_start, open_studio
 from business_logic import Studio
 from config import VERSION, ConfigurationError, Settings, load_settings
 from models import (
@@ -1087,9 +1087,7 @@ def main() -> int:
     reload = arguments.parse_args().reload
     try:
         settings = load_settings()
-        if settings.redis_url is None:
-            with claim(settings.projects_dir):
-                pass
+        check_start(settings)
     except ConfigurationError as error:
         print(error, file=sys.stderr)  # noqa: T201 (there is no log yet)
         return 1

@@ -2146,8 +2146,18 @@ class ProjectFiles:
     a session never takes a picture from another.
     """
 
+    remote = False  # whether they lie on another machine, so that `/health` tells how it is
+
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @property
+    def local(self) -> ProjectFiles:
+        """Those on this machine's disk."""
+        return self
+
+    def check(self) -> None:
+        """Raises `StorageUnavailable` when it is known that nothing can be kept now; never waits."""
 
     def folder(self, session_id: str) -> Path:
         """Where a session's files lie; raises `SessionNotFound` for what cannot be a session's id."""
@@ -2194,7 +2204,7 @@ class ProjectFiles:
 
     def keep_picture(self, content: bytes, suffix: str) -> str:
         """Store a picture's bytes and return their name, `{sha256}.{suffix}`; raises `StorageUnavailable`."""
-        name = f"{hashlib.sha256(content).hexdigest()}.{suffix}"
+        name = self.name_of(content, suffix)
         path = self._kept(name)
         if not path.is_file():
             write_whole(path, content)
@@ -2215,8 +2225,7 @@ class ProjectFiles:
 
     def link_picture(self, kept_name: str, session_id: str, scene_id: str, version: int) -> str:
         """Show a stored picture in a session; returns its file name, `{scene_id}-v{version}-{hash8}.{suffix}`."""
-        digest, _, suffix = kept_name.partition(".")
-        name = f"{scene_id}-v{version}-{digest[:8]}.{suffix}"
+        name = self.shown_name(kept_name, scene_id, version)
         target = self.folder(session_id) / "images" / name
         if not target.is_file():
             with _storage_errors():
@@ -2226,12 +2235,14 @@ class ProjectFiles:
 
     def picture(self, session_id: str, file: str) -> Path:
         """The path of a session's picture; raises `ImageNotFound`."""
-        if not _IMAGE_NAME.fullmatch(file) or not _SESSION_NAME.fullmatch(session_id):
-            raise ImageNotFound
-        path = self.root / session_id / "images" / file
+        path = self.picture_path(session_id, file)
         if not path.is_file():
             raise ImageNotFound
         return path
+
+    def pictures(self, session_id: str, files: Sequence[str]) -> list[Path]:
+        """The same for several, in order."""
+        return [self.picture(session_id, file) for file in files]
 
     def remove(self, session_id: str) -> None:
         """Remove a session's folder and what is in it."""
@@ -2247,6 +2258,23 @@ class ProjectFiles:
                     path.unlink()
                     removed += 1
         return removed
+
+    @staticmethod
+    def name_of(content: bytes, suffix: str) -> str:
+        """What `keep_picture` calls a picture."""
+        return f"{hashlib.sha256(content).hexdigest()}.{suffix}"
+
+    @staticmethod
+    def shown_name(kept_name: str, scene_id: str, version: int) -> str:
+        """What `link_picture` calls it."""
+        digest, _, suffix = kept_name.partition(".")
+        return f"{scene_id}-v{version}-{digest[:8]}.{suffix}"
+
+    def picture_path(self, session_id: str, file: str) -> Path:
+        """Where a picture lies if it is there; raises `ImageNotFound` for what cannot be one's name."""
+        if not _IMAGE_NAME.fullmatch(file) or not _SESSION_NAME.fullmatch(session_id):
+            raise ImageNotFound
+        return self.root / session_id / "images" / file
 
     def _kept(self, name: str) -> Path:
         return self.root / ".pictures" / name[:2] / name

@@ -26,6 +26,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, get_args
+from urllib.parse import unquote, urlsplit
 
 from stamina.instrumentation import set_on_retry_hooks
 
@@ -77,6 +78,7 @@ from utils import ProjectFiles, end_task, utc_now, write_whole
 
 if TYPE_CHECKING:
     from adapters.docket_runner import Jobs
+    from adapters.redis_link import RedisLink
     from adapters.redis_store import RedisStore
 
 log = logging.getLogger(__name__)
@@ -93,11 +95,12 @@ EXPORTS: Mapping[DownloadFormat, StreamedExport | FileExport] = {
     "pptx": FileExport("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation", write_pptx),
     "webp": FileExport("webp", "image/webp", write_webp),
 }
-NOT_YET = ("database_url", "storage_url")  # read and checked, but nothing uses them yet
+NOT_YET = ("database_url",)  # read and checked, but nothing uses them yet
 CLEAN_UP_SECONDS = 600.0
 COUNT_SECONDS = 2.0  # between two counts of the sessions of all instances
 JOBS_PER_SLOT = 2  # a worker's jobs for each picture it may draw at once: one has its prompt written meanwhile
 STATUSES: tuple[SessionStatus, ...] = get_args(SessionStatus)
+CACHE_FOLDER = ".cache"  # of its own: whoever turns STORAGE_URL on keeps what lies under PROJECTS_DIR
 STOP_SECONDS = 1.5  # pictures under way are remembered by their id, so there is no need to wait for them
 THREADS = 6  # few: every thread brings a malloc arena
 MALLOC_ARENAS = 2
@@ -151,6 +154,7 @@ def _settle_in(settings: Settings) -> None:
 async def _open_alone(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Studio:
     """One process keeps everything: memory, and the journal behind it."""
     stack.enter_context(claim(settings.projects_dir))
+    files = await _files(settings, stack)
     journal = SqliteJournal(settings.projects_dir / "journal.db")
     with _as_configuration_error("PROJECTS_DIR"):
         journal.start()
@@ -162,6 +166,7 @@ async def _open_alone(settings: Settings, metrics: Metrics, stack: AsyncExitStac
         settings,
         metrics,
         stack,
+        files=files,
         store=LocalStore(manager, ledger, journal),
         journal=journal,
         ledger=LocalAccounts(ledger),
@@ -175,7 +180,7 @@ async def _open_alone(settings: Settings, metrics: Metrics, stack: AsyncExitStac
     stack.push_async_callback(runner.stop, grace=STOP_SECONDS)
     stack.enter_context(_told_of_signals(runner.begin_stop, drain_seconds=settings.drain_seconds))
     with _as_configuration_error("PROJECTS_DIR"):
-        await take_back(studio.files, journal)
+        await take_back(files.local, journal)
         for charge in recover(journal, manager, ledger, runner):
             metrics.observe(MoneySpent(charge.provider, charge.model, charge.amount_usd, charge.known))
     gc.freeze()  # what is here now stays: no collection need look at it again
@@ -189,11 +194,9 @@ async def _open_shared(settings: Settings, metrics: Metrics, stack: AsyncExitSta
         from adapters.docket_runner import DocketRunner, Jobs, open_docket
         from adapters.redis_accounts import RedisAccounts
         from adapters.redis_flights import RedisFlights
-        from adapters.redis_link import open_link
         from adapters.redis_store import RedisJournal, RedisStore
+    link = await _open_link(settings, stack)
     with _as_configuration_error("REDIS_URL"):
-        link = await stack.enter_async_context(open_link(url))
-        await link.command("PING")
         docket = await stack.enter_async_context(open_docket(url))
     journal = RedisJournal(link)
     store = RedisStore(
@@ -212,6 +215,7 @@ async def _open_shared(settings: Settings, metrics: Metrics, stack: AsyncExitSta
         settings,
         metrics,
         stack,
+        files=await _files(settings, stack),
         store=store,
         journal=journal,
         ledger=RedisAccounts(link, daily_budget_usd=settings.daily_budget_usd, clock=utc_now),
@@ -230,11 +234,26 @@ async def _open_shared(settings: Settings, metrics: Metrics, stack: AsyncExitSta
     return studio, Jobs(studio, store, runner, docket, lease_seconds=lease, max_tries=tries, clock=utc_now)
 
 
+async def _open_link(settings: Settings, stack: AsyncExitStack) -> RedisLink:
+    """The connections to Redis; raises `ConfigurationError` when it cannot be reached."""
+    with _needs_packages("REDIS_URL"):
+        from adapters.redis_link import open_link
+    url = settings.redis_url.get_secret_value() if settings.redis_url else ""
+    with _as_configuration_error("REDIS_URL"):
+        try:
+            link = await stack.enter_async_context(open_link(url))
+        except ValueError as error:
+            raise ConfigurationError("REDIS_URL: write redis://:password@host:6379/0.") from error
+        await link.command("PING")
+    return link
+
+
 def _studio(
     settings: Settings,
     metrics: Metrics,
     stack: AsyncExitStack,
     *,
+    files: ProjectFiles,
     store: SessionStore,
     journal: Journal,
     ledger: Accounts,
@@ -250,7 +269,7 @@ def _studio(
         store=store,
         journal=journal,
         ledger=ledger,
-        files=ProjectFiles(settings.projects_dir),
+        files=files,
         text=text if isinstance(text, OpenRouterClient) else None,
         painters={
             name: painter for name, painter in providers.items() if isinstance(painter, RunwareClient | DraftImages)
@@ -283,7 +302,9 @@ def _needs_packages(setting: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise ConfigurationError(f"{setting}: run `pip install -r requirements-scale.txt` first.") from error
+        raise ConfigurationError(
+            f"{setting}: {error.name} is not installed: pip install -r requirements-scale.txt."
+        ) from error
 
 
 def _warn_of_unused(settings: Settings) -> None:
@@ -299,6 +320,50 @@ def _as_configuration_error(setting: str) -> Iterator[None]:
         yield
     except StorageUnavailable as error:
         raise ConfigurationError(f"{setting}: {error}") from error
+
+
+def check_start(settings: Settings) -> None:
+    """See, before a server would report it with a traceback, that what the settings name is there.
+
+    Raises `ConfigurationError` in one sentence.
+    """
+
+    async def check() -> None:
+        async with AsyncExitStack() as stack:
+            if settings.storage_url:
+                await _files(settings, stack)
+            if settings.redis_url:
+                await _open_link(settings, stack)
+
+    if settings.redis_url is None:
+        with claim(settings.projects_dir):
+            pass
+    if settings.storage_url or settings.redis_url:
+        asyncio.run(check())
+
+
+async def _files(settings: Settings, stack: AsyncExitStack) -> ProjectFiles:
+    """Where pictures are kept: under PROJECTS_DIR, in the folder or in the bucket that STORAGE_URL names."""
+    url = settings.storage_url.get_secret_value() if settings.storage_url else ""
+    if not url:
+        return ProjectFiles(settings.projects_dir)
+    if url.startswith("file:///"):
+        return _files_in(Path(unquote(urlsplit(url).path)), settings, stack)
+    if not url.startswith("s3://"):
+        raise ConfigurationError("STORAGE_URL: write file:///folder or s3://bucket/prefix.")
+    with _needs_packages("STORAGE_URL"):
+        from adapters.object_files import ObjectFiles, open_bucket
+    cache = settings.projects_dir / CACHE_FOLDER
+    files = ObjectFiles(open_bucket(url), cache, cache_bytes=settings.storage_cache_bytes)
+    await files.start()
+    _keep(stack, files.watch())
+    return files
+
+
+def _files_in(folder: Path, settings: Settings, stack: AsyncExitStack) -> ProjectFiles:
+    if settings.redis_url is None and folder.resolve() != settings.projects_dir.resolve():
+        stack.enter_context(claim(folder, setting="STORAGE_URL"))
+    return ProjectFiles(folder)
 
 
 def _open_providers(
@@ -460,19 +525,19 @@ def _load_decoders() -> None:
 
 
 @contextmanager
-def claim(folder: Path) -> Iterator[None]:
-    """Hold the projects folder for this process; raises `ConfigurationError` when another one has it."""
+def claim(folder: Path, *, setting: str = "PROJECTS_DIR") -> Iterator[None]:
+    """Hold a folder for this process; raises `ConfigurationError` when another one has it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise ConfigurationError(f"PROJECTS_DIR: {folder} cannot be written to.") from error
+        raise ConfigurationError(f"{setting}: {folder} cannot be written to.") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
         raise ConfigurationError(
-            f"PROJECTS_DIR: another process owns {folder}; stop it, or give this one a folder and a PORT of its own "
+            f"{setting}: another process owns {folder}; stop it, or give this one a folder and a PORT of its own "
             "(several on one store take REDIS_URL)."
         ) from None
     try:

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from adapters.logs import set_up_logs
 from adapters.metrics import CONTENT_TYPE, Metrics
-from adapters.wiring import open_work
+from adapters.wiring import check_start, open_work
 from business_logic import Studio
 from config import VERSION, ConfigurationError, Settings, load_settings
 from models import StorageUnavailable
@@ -68,6 +68,7 @@ def main() -> int:
         settings = load_settings()
         if settings.redis_url is None:
             raise ConfigurationError("REDIS_URL: a worker needs it; one process alone is `python main.py`.")
+        check_start(settings)
     except ConfigurationError as error:
         print(error, file=sys.stderr)  # noqa: T201 (there is no log yet)
         return 1

@@ -21,6 +21,7 @@ import pytest
 
 from adapters.openapi import SCENE_ID, SESSION, operations
 from tests.fake_providers import IMAGE_KEY, REPOSITORY, TEXT_KEY, FakeProviders
+from tests.s3_server import KEYS, S3Server
 from tests.service import Service
 from tests.stories import story
 
@@ -267,7 +268,7 @@ SECRETS = {
     "SIGNING_KEY": "zqx-signing-key",
     "REDIS_URL": "redis://user:zqx-redis-password@127.0.0.1:1/0",
     "DATABASE_URL": "postgresql://user:zqx-database-password@127.0.0.1:1/stories",
-    "STORAGE_URL": "s3://zqx-storage-id:zqx-storage-secret@127.0.0.1:1/stories",
+    **KEYS,
 }
 MARKS = [ANN, BEN, ADMIN, "zqx-signing-key", "zqx-redis", "zqx-database", "zqx-storage", TEXT_KEY, IMAGE_KEY]
 TOLD, DRAWN = "Zqxstoryword", "Zqxpromptword"  # of a story and of a prompt: never in the log
@@ -296,9 +297,10 @@ def tattling(origin: str) -> list[Json]:
 
 def test_no_secret_appears_anywhere_and_no_story_in_the_log(tmp_path: Path) -> None:
     told = story(3, 12, extra={0: f"The boat was called {TOLD}."})
-    with FakeProviders(picture_bytes=5_000) as fake:
+    with FakeProviders(picture_bytes=5_000) as fake, S3Server() as s3:
         fake.control(faults=tattling(fake.origin))
         settings = {"environment": "staging", "log_level": "DEBUG", "retry_attempts": 2, "image_concurrency": 8}
+        settings["storage_url"] = s3.url()
         with Service(fake, folder=tmp_path, **settings, **SECRETS) as service:  # type: ignore[arg-type]
             client = service.client
             client.headers["X-API-Key"] = ANN
@@ -325,7 +327,12 @@ def test_no_secret_appears_anywhere_and_no_story_in_the_log(tmp_path: Path) -> N
         log = service.log()
 
     assert struck == len(tattling(""))
-    assert health["services"] == {"openrouter": "unavailable", "runware": "unavailable", "sessions": "available"}
+    assert health["services"] == {
+        "openrouter": "unavailable",
+        "runware": "unavailable",
+        "sessions": "available",
+        "storage": "available",
+    }
     assert any("***" in shown(answer) for answer in answers), "the providers' words did not get that far"
     found = [(answer.request.url.path, mark) for answer in answers for mark in MARKS if mark in shown(answer)]
     found += [
