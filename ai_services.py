@@ -376,7 +376,7 @@ class OpenRouterClient:
         self._line.breaker.refuse_without_account()
         lease = await self._line.slot()
         try:
-            question = _Question(request, self._body(request), self.worst_cost(request), spending)
+            question = _Question(request, self._body(request), self.worst_cost(request), spending, request.fresh)
             deadline = self._line.now() + self._total_timeout
             return await self._line.with_retries(
                 lambda: self._try(question, deadline, lease), attempts=self._attempts, deadline=deadline
@@ -514,7 +514,7 @@ class _Question:
     body: bytes
     worst_usd: float | None
     spending: Spending
-    unusable: bool = False  # the last answer arrived and was no good
+    unusable: bool  # the last answer arrived and was no good
     unreadable: bool = False  # the last answer was no JSON
 
 
@@ -623,7 +623,10 @@ def _read_completion(reply: _Reply, request: TextRequest, tokens: _Tokens) -> Te
         raise _Failure(ProviderUnavailable("OpenRouter gave an answer that is not JSON."), label="unreadable")
     usage = _mapping(payload.get("usage"))
     cost = _money(usage.get("cost"))
-    tokens.input, tokens.output = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    if reply.cached:  # costs nothing, whatever of the first answer's figures is in it
+        tokens.cached, cost = True, 0.0
+    else:
+        tokens.input, tokens.output = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
     if payload.get("error"):
         raise _failure_in_200(payload, cost, reply)
     choice = _first(payload.get("choices"))
@@ -2102,6 +2105,7 @@ class _Reply:
     status: int
     body: bytes
     retry_after: float | None
+    cached: bool = False
 
     def json(self) -> object:
         """The parsed body, None when it is not JSON; NaN and its like, which JSON does not know, are null in it.
@@ -2118,6 +2122,7 @@ class _Reply:
 class _Tokens:
     input: int = 0
     output: int = 0
+    cached: bool = False
 
 
 class _Observed:
@@ -2142,6 +2147,7 @@ class _Observed:
                 seconds=self._line.now() - self._started,
                 input_tokens=self._tokens.input,
                 output_tokens=self._tokens.output,
+                cached=self._tokens.cached,
             )
         )
         if isinstance(error, _Failure) and error.label != "ok":
@@ -2256,7 +2262,8 @@ class _Line:
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:
             raise self._lost("broke off its answer", "lost") from error
         status = 200 if response.is_success else response.status_code  # one kind of success is enough
-        return _Reply(status, body, _retry_after(response.headers.get("retry-after")))
+        cached = response.headers.get("x-openrouter-cache-status", "").strip().upper() == "HIT"
+        return _Reply(status, body, _retry_after(response.headers.get("retry-after")), cached)
 
     async def with_retries(self, job: Callable[[], Awaitable[T]], *, attempts: int, deadline: float) -> T:
         """Up to `attempts` tries with full jitter, `Retry-After` first; what is raised is ours."""

@@ -160,6 +160,7 @@ from utils import (
     SceneReading,
     StoryReading,
     derive_seed,
+    entity_tag,
     file_name,
     fingerprint,
     gather_bounded,
@@ -189,6 +190,9 @@ INLINE_STORY_CHARS = 2_000  # about 5 ms of reading on the loop
 THREAD_STORY_CHARS = 30_000  # above this a thread would hold the GIL for too long: a worker process reads
 CROWD = 3  # stories that are being read at the same time
 MAX_UTF8_BYTES = 4  # of a character
+READINGS_KEPT = 256  # stories whose reading is kept
+READING_CHARS_KEPT = 1_000_000  # of them together, as `repr` writes them; each takes two to five bytes
+UNREADABLE_KEPT = 1_000  # questions whose answer could not be read
 STATUS_PAGES = 256  # rendered answers kept, one a session
 MAX_WAIT_SECONDS = 60.0
 MONEY_PATIENCE_SECONDS = 600.0  # a scene that waits for money that long has waited in vain
@@ -332,6 +336,42 @@ class LocalFlights:
                 self._locks[place] = (lock, users - 1)
 
 
+class Readings:
+    """What was read of the last texts, by their content: reading is a pure function, so nobody's text shows in it.
+
+    A text itself is not kept, only its hash. What is kept is shared by all who ask and must be immutable.
+    """
+
+    def __init__(self, *, most: int = READINGS_KEPT, most_chars: int = READING_CHARS_KEPT) -> None:
+        self._most, self._most_chars = most, most_chars
+        self._kept: OrderedDict[tuple[object, ...], tuple[StoryReading, int]] = OrderedDict()
+        self.chars = 0  # of what is kept, as `repr` writes it
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: tuple[object, ...]) -> StoryReading | None:
+        """What is kept under that key, which makes it the last to go."""
+        found = self._kept.get(key)
+        if found is None:
+            return None
+        self._kept.move_to_end(key)
+        return found[0]
+
+    def put(self, key: tuple[object, ...], reading: StoryReading) -> None:
+        """Keep it, and let go what has not been asked for longest."""
+        self._drop(key)
+        size = len(repr(reading))
+        self._kept[key] = reading, size
+        self.chars += size
+        while len(self._kept) > self._most or self.chars > self._most_chars:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: tuple[object, ...]) -> None:
+        _, size = self._kept.pop(key, (None, 0))
+        self.chars -= size
+
+
 @dataclass(frozen=True, slots=True)
 class Signer:
     """Signs the addresses of pictures: an `<img>` cannot send a key, so its address is the key."""
@@ -349,11 +389,12 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A rendered session: its version (the ETag) and the JSON, ready to send."""
+    """A rendered session: the JSON, ready to send, and its ETag: the version and the digest of the bytes."""
 
     version: int
     ended: bool
     body: bytes
+    tag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -473,6 +514,8 @@ class Studio:
     flights: Flights = field(default_factory=LocalFlights)
     turns: LocalFlights = field(default_factory=LocalFlights)  # what this process does one by one
     pages: OrderedDict[str, Page] = field(default_factory=OrderedDict)
+    readings: Readings = field(default_factory=Readings)
+    unreadable: set[str] = field(default_factory=set)  # questions to be asked past the provider's cache
     arriving: set[object] = field(default_factory=set)
     started: float = field(default_factory=time.monotonic)
 
@@ -503,7 +546,7 @@ class Studio:
         if wanted is not None and wanted > self.limits.max_scenes:
             raise InvalidRequest(f"num_scenes is more than {self.limits.max_scenes}.")
         try:
-            return await self._apart(len(text), read_story, text, wanted, self.limits.max_scenes)
+            return await self._reading(text, wanted)
         except ValueError as error:
             raise InvalidRequest(str(error)) from error
 
@@ -511,8 +554,24 @@ class Studio:
         """The story in a document, ready to be generated from; raises the document errors of `models`."""
         document = await self.documents.read(file, name)
         text = document.story_text
-        reading = await self._apart(len(text), read_story, text, None, self.limits.max_scenes)
+        reading = await self._reading(text, None)
         return UploadView(title=document.title or reading.title, story_text=text, analysis=reading.analysis)
+
+    async def _reading(self, text: str, wanted: int | None) -> StoryReading:
+        """The story read, or what was read of the same text before; of many who ask at once, one reads.
+
+        Raises ValueError. A text that is refused is not kept: it is read again for whoever sends it again.
+        """
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        key = (digest, wanted, self.limits.max_scenes)
+        if (kept := self.readings.get(key)) is not None:
+            return kept
+        async with self.turns("", f"reading:{key}"):
+            if (kept := self.readings.get(key)) is not None:
+                return kept
+            reading = await self._apart(len(text), read_story, text, wanted, self.limits.max_scenes)
+            self.readings.put(key, reading)
+            return reading
 
     async def _apart(self, chars: int, function: Callable[..., T], *arguments: object) -> T:
         """Do work on a text of that length where it holds nobody up: here, in a thread, in another process.
@@ -1074,14 +1133,24 @@ class Studio:
             purse = Purse(self, session, unit, question.model)
             await purse.reserve(self.text.worst_cost(question), picture)
             try:
-                answer = await self.text.answer(question, purse)
+                answer = await self.text.answer(dataclasses.replace(question, fresh=key in self.unreadable), purse)
             finally:
                 await purse.release()
-            found = read(answer)
+            found = self._readable(key, answer, read)
             body = json.dumps(dataclasses.asdict(answer) | {"cost_usd": 0.0}, ensure_ascii=False)
             self.journal.save_answer(Answer(session.owner, key, "text", body), self.clock())
             await self.store.commit()
             return found
+
+    def _readable(self, key: str, answer: TextAnswer, read: Callable[[TextAnswer], T]) -> T:
+        """What `read` finds; an answer that cannot be read would come again from the provider's cache, so that is not
+        asked the next time."""
+        if len(self.unreadable) >= UNREADABLE_KEPT:
+            self.unreadable.clear()  # whoever is forgotten meets the cached answer once more
+        self.unreadable.add(key)
+        found = read(answer)
+        self.unreadable.discard(key)
+        return found
 
     def _picture_cost(self, session: Session, scene: Scene) -> PicturePrice | None:
         """The price of the scene's picture, None where it costs nothing or none is wanted."""
@@ -1629,7 +1698,8 @@ class Studio:
         page = self.pages.get(session.session_id)
         if page is None or page.version != session.version:
             body = self.view(session).model_dump_json().encode()
-            page = self.pages[session.session_id] = Page(session.version, session.status in ENDED, body)
+            page = Page(session.version, session.status in ENDED, body, entity_tag(body, session.version))
+            self.pages[session.session_id] = page
             if len(self.pages) > STATUS_PAGES:
                 self.pages.popitem(last=False)
         self.pages.move_to_end(session.session_id)
@@ -3484,6 +3554,7 @@ def question_key(question: TextRequest) -> str:
     """What makes a question the same question; a picture in it counts by its hash."""
     parts = dataclasses.asdict(question)
     picture = parts.pop("picture")
+    del parts["fresh"]
     return fingerprint(parts if picture is None else parts | {"picture": hashlib.sha256(picture).hexdigest()})
 
 

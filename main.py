@@ -27,6 +27,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import Receive, Scope, Send
 
+from adapters.caching import KEYS, NO_STORE, PICTURE, Caching, is_known, known_tags
 from adapters.h11_problems import ProblemProtocol
 from adapters.logs import set_up_logs
 from adapters.metrics import CONTENT_TYPE, Metrics
@@ -102,8 +103,6 @@ log = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
 STATIC = pathlib.Path(__file__).with_name("static")
-NO_STORE = "no-store"
-PICTURE_CACHE = "private, max-age=31536000, immutable"
 PICTURE_TYPES: dict[str, Any] = {"image/jpeg": {}, "image/png": {}, "image/webp": {}}
 RANGE = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-([1-9]\d{0,14}))")
 LOCAL = "local"
@@ -365,10 +364,7 @@ async def status(
     studio, caller = await studio_of(request), await caller_of(request)
     seen = versions_in(if_none_match)
     page = await studio.status(caller, session_id, seen=seen, wait=wait)
-    headers = {"ETag": f'"{page.version}"', "Cache-Control": "no-cache"}
-    if page.version in seen:
-        return Response(status_code=304, headers=headers)
-    return Response(page.body, media_type="application/json", headers=headers)
+    return Response(page.body, media_type="application/json", headers={"ETag": page.tag})
 
 
 # --- Drawing stories -------------------------------------------------------------------------------------------
@@ -749,7 +745,6 @@ async def image(
     sig: Annotated[
         str | None, Query(max_length=64, description="The signature in `image_url`: with it no key is needed.")
     ] = None,
-    if_none_match: IfNoneMatch = None,
     part: Annotated[
         str | None,
         Header(alias="Range", description="The bytes you want; what cannot be given is answered with the whole."),
@@ -758,8 +753,8 @@ async def image(
     """A picture, for its owner or for whoever has its signed address."""
     owner = None if sig else await caller_of(request)
     path = await studio.picture(owner, session_id, file, sig)
-    headers = {"Cache-Control": PICTURE_CACHE, "ETag": f'"{path.name}"'}
-    if if_none_match and headers["ETag"] in if_none_match:
+    headers = {"Cache-Control": PICTURE, "ETag": f'"{path.name}"'} | ({} if sig else {"Vary": KEYS})
+    if is_known(headers["ETag"], known_tags(request.headers)):  # before the file is opened
         return Response(status_code=304, headers=headers)
     if part is not None and not is_part(part, path.stat().st_size):  # Starlette's own refusals are plain text
         forget_range(request)
@@ -970,7 +965,7 @@ async def preflight_refused(scope: Scope, receive: Receive, send: Send) -> None:
 def versions_in(etags: str | None) -> list[int]:
     """The versions that a list of ETags names; tags that are not ours are left out."""
     tags = etags.split(",") if etags else []
-    digits = (tag.strip().removeprefix("W/").strip('"') for tag in tags)
+    digits = (tag.strip().removeprefix("W/").strip('"').partition("-")[0] for tag in tags)
     return [int(version) for version in digits if version.isdecimal() and len(version) < 16]
 
 
@@ -1058,7 +1053,8 @@ def _surround(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         UPLOAD_PATH: settings.max_upload_bytes + ENVELOPE_BYTES,
         ANCHOR_PATH: settings.max_image_bytes + ENVELOPE_BYTES,
     }
-    app.add_middleware(PageFiles)
+    app.add_middleware(PageFiles, directory=STATIC)
+    app.add_middleware(Caching)
     app.add_middleware(Crashes, answer=crashed)
     if settings.cors_origins:
         app.add_middleware(Origins, origins=settings.cors_origins, refused=preflight_refused)

@@ -57,6 +57,8 @@ class Document:
 class CharacterMention(BaseModel):
     """A person, animal or named thing that acts in the story, as it is written there."""
 
+    model_config = ConfigDict(frozen=True)
+
     name: str
     mentions: int = Field(description="How often the name occurs in the text.")
     first_offset: int = Field(description="Character offset of the first mention.")
@@ -65,13 +67,20 @@ class CharacterMention(BaseModel):
 class PlaceMention(BaseModel):
     """A place the story goes to: `name` as written, `kind` a word of the draft painter's vocabulary or null."""
 
+    model_config = ConfigDict(frozen=True)
+
     name: str
     kind: str | None = None
     mentions: int = 1
 
 
 class ScriptAnalysis(BaseModel):
-    """What the rules of `utils.analyze_script` find in a text, without any model call."""
+    """What the rules of `utils.analyze_script` find in a text, without any model call.
+
+    Immutable, for it is shared: every session of the same text has the same one.
+    """
+
+    model_config = ConfigDict(frozen=True)
 
     language: str = Field(description="ISO 639-1 code, or `und` when the rules cannot tell.")
     format: Literal["prose", "screenplay", "play", "chapters"]
@@ -81,10 +90,10 @@ class ScriptAnalysis(BaseModel):
     paragraphs: int
     estimated_scenes: int = Field(description="Scenes the text itself seems to have (1 or more).")
     recommended_scenes: int = Field(description="Scenes we would draw: the estimate within the service's limits.")
-    characters: list[CharacterMention]
-    locations: list[PlaceMention]
-    times: list[str] = Field(description="Times of day and time expressions, in order of appearance.")
-    themes: list[str]
+    characters: tuple[CharacterMention, ...]
+    locations: tuple[PlaceMention, ...]
+    times: tuple[str, ...] = Field(description="Times of day and time expressions, in order of appearance.")
+    themes: tuple[str, ...]
     complexity: int = Field(ge=1, le=10, description="1 (a picture book) to 10 (dense prose).")
     reading_time_minutes: float
 
@@ -1165,6 +1174,7 @@ class TextRequest:
     temperature: float
     seed: int
     picture: bytes | None = None  # a JPEG that the question is about
+    fresh: bool = False  # an earlier answer was of no use: not the one that the provider may have kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -1258,6 +1268,7 @@ class ProviderCall:
     seconds: float
     input_tokens: int = 0
     output_tokens: int = 0
+    cached: bool = False  # answered from the provider's response cache, for nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -866,10 +866,10 @@ def analyze_script(text: str, *, max_scenes: int = 50) -> ScriptAnalysis:
         paragraphs=len(paragraphs),
         estimated_scenes=estimated,
         recommended_scenes=_recommended(text, estimated, max_scenes),
-        characters=characters,
-        locations=_places(text, lines, [hit for hit in hits if hit.start >= body], language, names),
-        times=_times(text, lines, language, body),
-        themes=_themes(hits, words),
+        characters=tuple(characters),
+        locations=tuple(_places(text, lines, [hit for hit in hits if hit.start >= body], language, names)),
+        times=tuple(_times(text, lines, language, body)),
+        themes=tuple(_themes(hits, words)),
         complexity=_complexity(text, words, len(sentences)),
         reading_time_minutes=round(words / WORDS_A_MINUTE, 1),
     )
@@ -2446,6 +2446,12 @@ def fingerprint(value: object) -> str:
     """The SHA-256, in hexadecimal, of a JSON value in canonical form."""
     canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def entity_tag(body: bytes, version: int | str | None = None) -> str:
+    """A strong HTTP entity tag, quoted: the same tag is the same bytes. A version is told in front of the digest."""
+    digest = hashlib.sha256(body).hexdigest()[:16]
+    return f'"{digest}"' if version is None else f'"{version}-{digest}"'
 
 
 def derive_seed(*parts: object) -> int:

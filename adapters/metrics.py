@@ -56,6 +56,9 @@ class Metrics:
         self._tokens = Counter(
             "story_text_tokens", "Tokens the text provider counted.", ["model", "direction"], registry=registry
         )
+        self._cache_hits = Counter(
+            "story_text_cache_hits", "Questions answered from the provider's cache.", ["model"], registry=registry
+        )
         self._money = Counter(
             "story_spent_usd",
             "Settled charges in USD; known=false: the reservation, because no cost was told.",
@@ -115,6 +118,8 @@ class Metrics:
     def _count_call(self, event: ProviderCall) -> None:
         self._calls.labels(event.provider, event.model, event.kind, event.outcome).inc()
         self._call_seconds.labels(event.provider, event.kind, event.outcome).observe(event.seconds)
+        if event.cached:
+            self._cache_hits.labels(event.model).inc()
         if event.input_tokens or event.output_tokens:
             self._tokens.labels(event.model, "input").inc(event.input_tokens)
             self._tokens.labels(event.model, "output").inc(event.output_tokens)

@@ -9,6 +9,8 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from stat import S_ISREG
 
 import anyio
 from fastapi import HTTPException
@@ -17,7 +19,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from utils import is_session_id, request_in_log, session_in_log
+from adapters.caching import OF_EVERYBODY, is_known, known_tags
+from utils import entity_tag, is_session_id, request_in_log, session_in_log
 
 log = logging.getLogger("http")
 
@@ -42,6 +45,7 @@ DOCS_POLICY = (  # FastAPI's documentation page loads its scripts from a CDN and
 )
 DOCS_PATH = "/docs"
 STREAMS = "/events/"
+NOT_OF_PAGES = frozenset({b"range", b"if-none-match", b"if-modified-since"})  # answered here, or not at all
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
@@ -170,31 +174,67 @@ class Origins(CORSMiddleware):
 
 
 class PageFiles:
-    """Compresses the files of the page, and lets browsers keep them for a moment and then ask for changes.
+    """Compresses the files of the page; browsers keep them, and ask each time whether they are still the same.
 
-    Everything else passes by untouched: the state of a session is asked for far more often than the page.
+    Their tags are of their content: the time of a file, which Starlette's are made of, says nothing about it. The
+    compressed file has a tag of its own. Everything else passes by untouched: the state of a session is asked for far
+    more often than the page.
     """
 
-    def __init__(self, app: ASGIApp, *, seconds: int = 300) -> None:
+    def __init__(self, app: ASGIApp, *, directory: Path) -> None:
         self._app = app
         self._compressed = GZipMiddleware(app, minimum_size=1024, compresslevel=6)
-        self._value = f"public, max-age={seconds}, must-revalidate"
+        self._directory = directory
+        self._tags: dict[Path, tuple[tuple[int, int, int], str]] = {}  # with what tells that a file was exchanged
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not is_page_file(scope["path"]):
             await self._app(scope, receive, send)
             return
+        tag = await asyncio.to_thread(self._tag, scope["path"]) if scope["method"] == "GET" else None
+        if tag is not None and (known := self._known(tag, Headers(scope=scope))):
+            kept = [(b"etag", known.encode()), (b"cache-control", OF_EVERYBODY.encode()), (b"vary", b"Accept-Encoding")]
+            await send({"type": "http.response.start", "status": 304, "headers": kept})
+            await send({"type": "http.response.body", "body": b""})
+            return
         # A part of so small a file is not worth it, and Starlette refuses a part that is none in plain text.
-        scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"range"]
+        scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in NOT_OF_PAGES]
 
         async def send_cached(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and tag is not None:
                 headers = MutableHeaders(raw=message["headers"])
-                if "etag" in headers:
-                    headers["cache-control"] = self._value
+                headers["cache-control"] = OF_EVERYBODY
+                headers["etag"] = _compressed_tag(tag) if "content-encoding" in headers else tag
+                del headers["last-modified"]
             await send(message)
 
         await self._compressed(scope, receive, send_cached)
+
+    def _tag(self, path: str) -> str | None:
+        """The tag of the file at that address, which is read when it is new; None where there is none."""
+        if ".." in path:
+            return None
+        file = self._directory / (path.lstrip("/") or "index.html")
+        try:
+            found = file.stat()
+            seen = found.st_ino, found.st_mtime_ns, found.st_size
+            if not S_ISREG(found.st_mode):
+                return None
+            if self._tags.get(file, ((), ""))[0] != seen:
+                self._tags[file] = seen, entity_tag(file.read_bytes())
+        except (OSError, ValueError):
+            return None
+        return self._tags[file][1]
+
+    def _known(self, tag: str, headers: Headers) -> str | None:
+        """The tag by which the caller has that file, compressed or not; None when it has not."""
+        known = known_tags(headers)
+        may_be = (_compressed_tag(tag), tag) if "gzip" in headers.get("accept-encoding", "") else (tag,)
+        return next((each for each in may_be if known != "*" and is_known(each, known)), None)
+
+
+def _compressed_tag(tag: str) -> str:
+    return f'{tag[:-1]}-gzip"'
 
 
 def is_page_file(path: str) -> bool:

@@ -68,6 +68,8 @@ def describe(app: FastAPI, *, with_keys: bool, open_debug: bool, most: Mapping[s
         }
         document["security"] = [*A_KEY, *([] if with_keys else [NO_KEY])]
         for path, method, operation in operations(document):
+            if method == "get" and "ETag" in OF_OPERATION.get(operation["operationId"], ()):
+                _may_be_unchanged(operation)
             _complete(operation, path, method, components["schemas"])
             if path in OPEN or (open_debug and path.startswith("/debug/")):
                 operation["security"] = []
@@ -122,6 +124,14 @@ def _complete(operation: Json, path: str, method: str, schemas: Json) -> None:
             if operation["operationId"] in LINKS:
                 response["links"] = LINKS[operation["operationId"]]
         response["headers"] = _headers(operation["operationId"], status)
+
+
+def _may_be_unchanged(operation: Json) -> None:
+    """Every answer with an ETag may be 304: what no route declares, since `adapters.caching` answers it for all."""
+    operation["responses"].setdefault("304", {"description": "You have it: If-None-Match names its ETag."})
+    parameters = operation.setdefault("parameters", [])
+    if not any(parameter["name"] == IF_NONE_MATCH["name"] for parameter in parameters):
+        parameters.append(dict(IF_NONE_MATCH))
 
 
 def _without_null(schema: Json) -> Json:
@@ -254,16 +264,24 @@ HEADERS: Json = {
         always=True,
         pattern="^[A-Za-z0-9._-]{8,64}$",
     ),
-    "ETag": _header("The version of what is shown, for If-None-Match and If-Match.", always=True),
+    "ETag": _header("Names these very bytes, for If-None-Match; of scenes and sessions, for If-Match.", always=True),
     "Location": _header("Where to watch the session.", always=True, format="uri-reference"),
     "Retry-After": _header("Seconds to wait before the same request.", always=True, type="integer", minimum=1),
     "WWW-Authenticate": _header("How a key may be sent.", always=True),
     "Content-Disposition": _header("The name of the file.", always=True),
 }
+IF_NONE_MATCH: Json = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the answer you have.",
+    "schema": {"type": "string", "title": "If-None-Match"},
+}
 OF_STATUS = {"202": ("Location",), "401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Retry-After",)}
 OF_OPERATION = {  # of a success, and of 304
     "download_project": ("Content-Disposition",),
-    **dict.fromkeys(("get_status", "get_scene", "edit_scene", "edit_bible", "get_image"), ("ETag",)),
+    **dict.fromkeys(("get_status", "get_scene", "edit_scene", "edit_bible", "get_image", "get_anchor"), ("ETag",)),
+    **dict.fromkeys(("list_projects", "get_project", "list_models"), ("ETag",)),
     **dict.fromkeys(("split_scene", "merge_scene", "move_scene"), ("ETag",)),
 }
 
@@ -404,8 +422,8 @@ PARAMETERS: Json = {
     "limit": 20,
     "after": f"2026-03-01T09:00:09+00:00_{SESSION}",
     "Idempotency-Key": "3c6d1b52-paper-boat",
-    "If-None-Match": '"7"',
-    "If-Match": '"7"',
+    "If-None-Match": '"7-2fd4e1c67a2d28fc"',
+    "If-Match": '"7-2fd4e1c67a2d28fc"',
     "Range": "bytes=0-1023",
     "Last-Event-ID": "7",
 }

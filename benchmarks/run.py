@@ -15,13 +15,27 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import crowd, drafts, flat, footprint, handing_over, pace, page, promises, reading, splitting, startup
+from benchmarks import (
+    crowd,
+    drafts,
+    flat,
+    footprint,
+    handing_over,
+    pace,
+    page,
+    promises,
+    reading,
+    repeats,
+    splitting,
+    startup,
+)
 from benchmarks.figures import Figure, as_json, table
 
 BARS: dict[str, Callable[..., list[Figure]]] = {
     "pace": pace.measure,
     "drafts": drafts.measure,
     "reading": reading.measure,
+    "repeats": repeats.measure,
     "footprint": footprint.measure,
     "handing-over": handing_over.measure,
     "startup": startup.measure,

@@ -93,7 +93,7 @@ export function apply({ view, etag }) {
   const first = story.view === null;
   story.view = view;
   story.etag = etag;
-  story.version = /^"(\d+)"$/.exec(etag || "")?.[1];
+  story.version = /^"(\d+)-/.exec(etag || "")?.[1];
   if (first) keepRecent();
   if (unfinished() && !began) beginAt(Date.now() - Math.max(0, Date.parse(view.updated_at) - Date.parse(view.created_at)));
   arrange(view.scenes.map((scene) => scene.scene_id));

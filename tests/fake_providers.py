@@ -295,7 +295,8 @@ class FakeOpenRouter:
         ends, completion = self.cache.get(body, (0.0, {}))
         if ends < time.monotonic():
             return None
-        return {**completion, "usage": {**completion["usage"], "cost": 0}}
+        free = {name: 0 for name in ("prompt_tokens", "completion_tokens", "total_tokens", "cost")}
+        return {**completion, "id": f"gen-{uuid.uuid4().hex[:24]}", "usage": {**completion["usage"], **free}}
 
     def _model(self, body: Json) -> str | Reply:
         """The model that answers: the first that exists and takes what was sent."""

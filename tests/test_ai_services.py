@@ -763,6 +763,16 @@ async def test_a_repetition_is_byte_for_byte_the_same(writer: OpenRouterClient, 
     assert [call.request.headers.get("x-openrouter-cache") for call in route.calls] == ["true"] * 3
 
 
+@pytest.mark.parametrize("usage", [{}, {"cost": None}, {"cost": 0}], ids=["the first one's", "none", "nought"])
+async def test_a_hit_of_the_cache_costs_nothing_whatever_it_says(
+    writer: OpenRouterClient, web: respx.MockRouter, usage: dict[str, Any]
+) -> None:
+    hit = {"X-OpenRouter-Cache-Status": "HIT"}
+    web.post(CHAT).respond(json=completion(usage=usage), headers=hit)
+
+    assert (await writer.answer(question(), Purse())).cost_usd == 0.0
+
+
 async def test_a_bad_answer_is_not_asked_of_the_cache_again(writer: OpenRouterClient, web: respx.MockRouter) -> None:
     broken = httpx.Response(200, text="{")
     bad = httpx.Response(200, json=completion("no JSON"))
@@ -2055,10 +2065,10 @@ def analysis() -> ScriptAnalysis:
         paragraphs=1,
         estimated_scenes=1,
         recommended_scenes=1,
-        characters=[],
-        locations=[],
-        times=[],
-        themes=[],
+        characters=(),
+        locations=(),
+        times=(),
+        themes=(),
         complexity=2,
         reading_time_minutes=0.1,
     )

@@ -25,14 +25,16 @@ ALLOWED: dict[str, set[str]] = {
     "adapters.worker": {"business_logic", "utils", *BASE, "adapters"},
 }
 ADAPTER = {"business_logic", *CORE, "utils", *BASE}
-# The only adapters that use another: drafts are drawn by the painter in the pool, the journal saves itself, every
-# answer has the same headers, a ZIP and a book have the reading page's words, pages and slides the same pictures.
+# The only adapters that use another: the page's files are tagged as every answer is, drafts are drawn by the painter in
+# the pool, the journal saves itself, every answer has the same headers, a ZIP and a book have the reading page's words,
+# pages and slides the same pictures.
 FAMILIES = {
     "adapters.export_epub": {"adapters.book_pictures", "adapters.export_html"},
     "adapters.export_zip": {"adapters.export_html"},
     "adapters.draft_images": {"adapters.paper_cut", "adapters.process_pool"},
     "adapters.export_pdf": {"adapters.book_pictures"},
     "adapters.export_pptx": {"adapters.book_pictures"},
+    "adapters.middleware": {"adapters.caching"},
     "adapters.h11_problems": {"adapters.middleware"},
     "adapters.sqlite_journal": {"adapters.sqlite_salvage"},
     "adapters.redis_store": {"adapters.redis_link"},

@@ -526,6 +526,15 @@ async def test_an_answer_that_says_nothing_is_not_kept(house: House) -> None:
 
     assert first.scenes[0].prompt_source == "offline"
     assert again.scenes[0].prompt_source == "model"
+    same = [request for request in house.text.asked if request.user == house.text.asked[0].user]
+    assert [request.fresh for request in same] == [False, True], "the provider's cache has the empty answer"
+
+
+async def test_an_answer_that_was_good_may_come_from_the_providers_cache(house: House) -> None:
+    await house.drawn(num_scenes=2)
+
+    assert {request.fresh for request in house.text.asked} == {False}
+    assert house.studio.unreadable == set()
 
 
 async def test_stop_at_scenes_asks_nobody(house: House) -> None:

@@ -533,11 +533,11 @@ def test_a_german_verb_is_no_place() -> None:
 def test_what_only_sounds_like_a_time_is_none() -> None:
     story = "In the round dark of the well it grew by the second. After dark they left. It took a second."
 
-    assert analyze_script(story).times == ["After dark", "a second"]
+    assert analyze_script(story).times == ("After dark", "a second")
 
 
 def test_told_times_stand_in_order_of_appearance() -> None:
-    assert analyze_script(LANTERN).times == ["at dawn", "The next evening", "Three days"]
+    assert analyze_script(LANTERN).times == ("at dawn", "The next evening", "Three days")
 
 
 def test_marks_decide_the_recommended_number_of_scenes() -> None:
