@@ -143,7 +143,17 @@ from models import (
     VersionView,
     WrittenField,
 )
-from session_manager import SESSION_BODY, Answer, Charge, DrawingRecord, IdempotencyKey, Journal, Ledger, SessionStore
+from session_manager import (
+    SESSION_BODY,
+    Answer,
+    Charge,
+    DrawingRecord,
+    IdempotencyKey,
+    Journal,
+    Ledger,
+    Projects,
+    SessionStore,
+)
 from utils import (
     ProjectFiles,
     SceneReading,
@@ -151,6 +161,7 @@ from utils import (
     derive_seed,
     file_name,
     fingerprint,
+    folded,
     gather_bounded,
     is_cut,
     is_named,
@@ -441,6 +452,7 @@ class Studio:
     limits: Limits
     observe: Observe
     clock: Callable[[], datetime]
+    projects_kept: Projects | None = None  # where approved work outlives its sessions, when that is elsewhere
     flights: Flights = field(default_factory=Flights)
     pages: OrderedDict[str, Page] = field(default_factory=OrderedDict)
     arriving: set[object] = field(default_factory=set)
@@ -1734,7 +1746,7 @@ class Studio:
         change = partial(approve, numbers=numbers, upgrade=request.upgrade, at=self.clock())
         if request.upgrade:
             await self._admit(session, change(session))
-        session = await self.store.change(session.session_id, change)
+        session = await self.store.approve(session.session_id, change)
         await self._write_project(session)
         await self._go(session)
         ready = approval_ready(session)
@@ -1825,10 +1837,10 @@ class Studio:
             await self.owned(owner, session_id)
         return await asyncio.to_thread(self.files.picture, session_id, file)
 
-    async def projects(self, owner: str, *, after: str | None, limit: int) -> ProjectPage:
-        """Approved work, newest first, a page at a time."""
-        limit = min(limit, PAGE_LIMIT)
-        found = await self.store.list_approved(owner, before=read_cursor(after), limit=limit + 1)
+    async def projects(self, owner: str, *, after: str | None, limit: int, query: str | None = None) -> ProjectPage:
+        """Approved work, newest first, a page at a time; with a query what has it in its title or its story."""
+        limit, query = min(limit, PAGE_LIMIT), folded(query or "") or None
+        found = await self.store.list_approved(owner, before=read_cursor(after), limit=limit + 1, query=query)
         more = len(found) > limit
         page = found[:limit]
         return ProjectPage(
@@ -1883,6 +1895,13 @@ class Studio:
             await self.store.check()
         except StorageUnavailable as error:
             services["sessions"], details["sessions"] = "unavailable", str(error)
+        services["database"] = "not_configured"
+        if self.projects_kept is not None:
+            services["database"] = "available"
+            try:
+                await self.projects_kept.check()
+            except StorageUnavailable as error:
+                services["database"], details["database"] = "unavailable", str(error)
         sessions = await self.store.list_active()
         return HealthView(
             status=overall(services),
@@ -1896,7 +1915,7 @@ class Studio:
         )
 
     async def check_ready(self) -> None:
-        """Raises `StorageUnavailable` when no work should be sent here."""
+        """Raises `StorageUnavailable` when no work should be sent here; without the database drawing goes on."""
         if self.runner.stopping:
             raise StorageUnavailable("The service is being stopped.")
         await self.store.check()

@@ -46,8 +46,18 @@ from adapters.sqlite_journal import SqliteJournal
 from ai_services import OpenRouterClient, Provider, RunwareClient
 from business_logic import SESSION_FILE, FileExport, Limits, Signer, StreamedExport, Studio
 from config import VERSION, ConfigurationError, Settings
-from models import ENDED, DownloadFormat, MoneySpent, Session, StorageUnavailable, StoryError
-from session_manager import CENT_DUST, SESSION_BODY, Charge, Ledger, LocalStore, SessionManager
+from models import ENDED, DownloadFormat, MoneySpent, StorageUnavailable, StoryError
+from session_manager import (
+    CENT_DUST,
+    SESSION_BODY,
+    Charge,
+    Ledger,
+    LocalStore,
+    Projects,
+    SessionManager,
+    SessionStore,
+    lost_charge,
+)
 from utils import ProjectFiles, utc_now, write_whole
 
 log = logging.getLogger(__name__)
@@ -64,7 +74,7 @@ EXPORTS: Mapping[DownloadFormat, StreamedExport | FileExport] = {
     "pptx": FileExport("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation", write_pptx),
     "webp": FileExport("webp", "image/webp", write_webp),
 }
-NOT_YET = ("redis_url", "database_url", "storage_url")  # read and checked, but nothing uses them yet
+NOT_YET = ("redis_url", "storage_url")  # read and checked, but nothing uses them yet
 CLEAN_UP_SECONDS = 600.0
 STOP_SECONDS = 1.5  # pictures under way are remembered by their id, so there is no need to wait for them
 THREADS = 6  # few: every thread brings a malloc arena
@@ -95,8 +105,9 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
         runner = LocalRunner(lambda session_id: studio.run(session_id), lambda session_id: studio.crashed(session_id))
         providers = _open_providers(settings, metrics, pool, stack)
         text = providers.get("openrouter")
+        store, projects = await _with_projects(LocalStore(manager, ledger, journal), settings, stack)
         studio = Studio(
-            store=LocalStore(manager, ledger, journal),
+            store=store,
             journal=journal,
             ledger=ledger,
             files=ProjectFiles(settings.projects_dir),
@@ -114,6 +125,7 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
             limits=_limits(settings),
             observe=metrics.observe,
             clock=utc_now,
+            projects_kept=projects,
         )
         metrics.watch_sessions(lambda: dict(Counter(session.status for session in manager.all())))
         _keep(stack, metrics.watch_loop())
@@ -126,6 +138,25 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
                 metrics.observe(MoneySpent(charge.provider, charge.model, charge.amount_usd, charge.known))
         gc.freeze()  # what is here now stays: no collection need look at it again
         yield studio
+
+
+async def _with_projects(
+    store: SessionStore, settings: Settings, stack: AsyncExitStack
+) -> tuple[SessionStore, Projects | None]:
+    """The store with approved work in PostgreSQL as well, when `DATABASE_URL` is set."""
+    if settings.database_url is None:
+        return store, None
+    try:
+        from adapters.archived_store import ArchivedStore
+        from adapters.postgres_projects import open_projects
+    except ImportError as error:
+        raise ConfigurationError(
+            "DATABASE_URL needs packages that are not installed: pip install -r requirements-scale.txt."
+        ) from error
+    projects = await stack.enter_async_context(open_projects(settings.database_url.get_secret_value()))
+    archived = ArchivedStore(store, projects)
+    _keep(stack, archived.keep_saved())
+    return archived, projects
 
 
 def _warn_of_unused(settings: Settings) -> None:
@@ -243,22 +274,9 @@ async def take_back(files: ProjectFiles, journal: SqliteJournal) -> None:
         journal.save_session(session)
         journal.delete_open_charges(session_id)
         if (lost := session.cost_usd - journal.settled_by(session_id)) > CENT_DUST:
-            journal.save_charge(_lost_charge(session, lost))
+            journal.save_charge(lost_charge(session, lost))
         log.warning("session taken back from its folder", extra={"session_id": session_id})
     await journal.commit()
-
-
-def _lost_charge(session: Session, amount_usd: float) -> Charge:
-    return Charge(
-        charge_id=f"{session.session_id}:lost",
-        session_id=session.session_id,
-        owner=session.owner,
-        provider="unknown",
-        model="unknown",
-        amount_usd=amount_usd,
-        day=session.updated_at.strftime("%Y-%m-%d"),
-        state="settled",
-    )
 
 
 def recover(journal: SqliteJournal, manager: SessionManager, ledger: Ledger, runner: LocalRunner) -> list[Charge]:

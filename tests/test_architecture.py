@@ -26,7 +26,8 @@ ALLOWED: dict[str, set[str]] = {
 }
 ADAPTER = {"business_logic", *CORE, "utils", *BASE}
 # The only adapters that use another: drafts are drawn by the painter in the pool, the journal saves itself, every
-# answer has the same headers, a ZIP and a book have the reading page's words, pages and slides the same pictures.
+# answer has the same headers, a ZIP and a book have the reading page's words, pages and slides the same pictures, the
+# schema's steps lead to the projects' table.
 FAMILIES = {
     "adapters.export_epub": {"adapters.book_pictures", "adapters.export_html"},
     "adapters.export_zip": {"adapters.export_html"},
@@ -35,6 +36,8 @@ FAMILIES = {
     "adapters.export_pptx": {"adapters.book_pictures"},
     "adapters.h11_problems": {"adapters.middleware"},
     "adapters.sqlite_journal": {"adapters.sqlite_salvage"},
+    "adapters.migrate": {"adapters.postgres_projects"},
+    "adapters.migrations.env": {"adapters.postgres_projects"},
 }
 ROOMS = {"main", "business_logic", "ai_services", "session_manager", "utils", *BASE}
 
