@@ -67,12 +67,14 @@ MISCONFIGURED = (
 
 
 @asynccontextmanager
-async def open_projects(database_url: str) -> AsyncIterator[PostgresProjects]:
+async def open_projects(
+    database_url: str, *, answer_seconds: float = ANSWER_SECONDS
+) -> AsyncIterator[PostgresProjects]:
     """Projects in that database, watched until the block ends; raises `ConfigurationError`.
 
     A database that is not there now is no reason not to start: drawing goes on without it.
     """
-    projects = PostgresProjects(database_url)
+    projects = PostgresProjects(database_url, answer_seconds=answer_seconds)
     try:
         await projects.first_look()
         watching = asyncio.create_task(projects.watch(), name="database watch")
@@ -89,7 +91,8 @@ async def open_projects(database_url: str) -> AsyncIterator[PostgresProjects]:
 class PostgresProjects:
     """The `Projects` of every instance that has the same `DATABASE_URL`."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+        self._answer_seconds = answer_seconds
         self._connections: WeakSet[Any] = WeakSet()
         self._calls: set[asyncio.Task[Any]] = set()
         self._trouble: str | None = None
@@ -190,7 +193,7 @@ class PostgresProjects:
         return await self._do(read)
 
     async def _do(self, work: Work[T]) -> T:
-        """Do something with a connection; raises `StorageUnavailable`, at the latest after `ANSWER_SECONDS`.
+        """Do something with a connection; raises `StorageUnavailable`, at the latest after `answer_seconds`.
 
         The driver has waits that no timeout of its own, and no cancelling, ends while a server is frozen. So the call
         is a task that nobody has to wait for; when it takes too long, every connection is cut, and that does end it.
@@ -198,7 +201,7 @@ class PostgresProjects:
         call = asyncio.create_task(self._attempt(work), name="database call")
         self._calls.add(call)
         call.add_done_callback(self._done)
-        await asyncio.wait([call], timeout=ANSWER_SECONDS)
+        await asyncio.wait([call], timeout=self._answer_seconds)
         if not call.done():
             for connection in list(self._connections):
                 connection.terminate()
