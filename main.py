@@ -33,7 +33,7 @@ from adapters.metrics import CONTENT_TYPE, Metrics
 from adapters.middleware import STREAMS, BodyLimit, Crashes, Origins, PageFiles, RequestContext
 from adapters.openapi import describe, operation_id
 from adapters.rate_limit import RateLimit, counted_address
-from adapters.wiring import EXPORTS, claim, open_studio
+from adapters.wiring import EXPORTS, check_database, claim, open_studio
 from business_logic import Studio
 from config import VERSION, ConfigurationError, Settings, load_settings
 from models import (
@@ -1103,10 +1103,11 @@ def main() -> int:
         settings = load_settings()
         with claim(settings.projects_dir):
             pass
+        set_up_logs(level=settings.log_level, json_lines=settings.environment != "development")
+        check_database(settings)
     except ConfigurationError as error:
-        print(error, file=sys.stderr)  # noqa: T201 (there is no log yet)
+        print(error, file=sys.stderr)  # noqa: T201 (it is for whoever starts the service, not for the log)
         return 1
-    set_up_logs(level=settings.log_level, json_lines=settings.environment != "development")
     serve(settings, reload=reload or settings.reload)
     return 0
 

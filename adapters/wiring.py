@@ -20,10 +20,12 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from pydantic import SecretStr
 
 from adapters.draft_images import MODEL as DRAFT_MODEL
 from adapters.draft_images import DraftImages
@@ -146,17 +148,34 @@ async def _with_projects(
     """The store with approved work in PostgreSQL as well, when `DATABASE_URL` is set."""
     if settings.database_url is None:
         return store, None
+    from adapters.archived_store import ArchivedStore
+
+    projects = await stack.enter_async_context(_open_projects(settings.database_url))
+    archived = ArchivedStore(store, projects)
+    _keep(stack, archived.keep_saved())
+    return archived, projects
+
+
+def _open_projects(database_url: SecretStr) -> AbstractAsyncContextManager[Projects]:
     try:
-        from adapters.archived_store import ArchivedStore
         from adapters.postgres_projects import open_projects
     except ImportError as error:
         raise ConfigurationError(
             "DATABASE_URL needs packages that are not installed: pip install -r requirements-scale.txt."
         ) from error
-    projects = await stack.enter_async_context(open_projects(settings.database_url.get_secret_value()))
-    archived = ArchivedStore(store, projects)
-    _keep(stack, archived.keep_saved())
-    return archived, projects
+    return open_projects(database_url.get_secret_value())
+
+
+def check_database(settings: Settings) -> None:
+    """Raises `ConfigurationError` when `DATABASE_URL` cannot be used as it stands: inside the server it would be told
+    with a traceback. One that is not there now may come later."""
+
+    async def look(database_url: SecretStr) -> None:
+        async with _open_projects(database_url):
+            pass
+
+    if settings.database_url is not None:
+        asyncio.run(look(settings.database_url))
 
 
 def _warn_of_unused(settings: Settings) -> None:
