@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from adapters.migrate import migrate
 from tests.conftest import Json
-from tests.fake_providers import FakeProviders
+from tests.fake_providers import REPOSITORY, FakeProviders
 from tests.postgres_server import PASSWORD, PATIENCE_SECONDS, PostgresServer
 from tests.service import Service
 from tests.stories import story
@@ -199,6 +201,22 @@ def test_a_database_without_the_schema_is_told_in_a_sentence(postgres: PostgresS
         service.start()
     assert "Traceback" not in service.log()
     service.stop()
+
+
+def test_a_missing_package_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "asyncpg.py").write_text("raise ImportError('not here')\n")
+    service = Service(folder=tmp_path, database_url="postgresql://h/stories", pythonpath=str(tmp_path))
+    with pytest.raises(RuntimeError, match=r"DATABASE_URL[^\n]+pip install -r requirements-scale\.txt\.\n"):
+        service.start()
+    assert "Traceback" not in service.log()
+    service.stop()
+
+
+def test_the_plain_service_imports_none_of_it() -> None:
+    code = "import sys, main; print(*sorted({'sqlalchemy', 'asyncpg', 'alembic'} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+
+    assert ended.stdout == "\n"
 
 
 def test_what_sqlite_has_moves_when_there_is_a_database(database_url: str, tmp_path: Path) -> None:
