@@ -153,6 +153,7 @@ from session_manager import (
     DrawingRecord,
     IdempotencyKey,
     Journal,
+    Projects,
     SessionStore,
 )
 from utils import (
@@ -163,6 +164,7 @@ from utils import (
     entity_tag,
     file_name,
     fingerprint,
+    folded,
     gather_bounded,
     is_cut,
     is_named,
@@ -511,6 +513,7 @@ class Studio:
     limits: Limits
     observe: Observe
     clock: Callable[[], datetime]
+    projects_kept: Projects | None = None  # where approved work outlives its sessions, when that is elsewhere
     flights: Flights = field(default_factory=LocalFlights)
     turns: LocalFlights = field(default_factory=LocalFlights)  # what this process does one by one
     pages: OrderedDict[str, Page] = field(default_factory=OrderedDict)
@@ -1906,7 +1909,7 @@ class Studio:
         change = partial(approve, numbers=numbers, upgrade=request.upgrade, at=self.clock())
         if request.upgrade:
             await self._admit(session, change(session))
-        session = await self.store.change(session.session_id, change)
+        session = await self.store.approve(session.session_id, change)
         await self._write_project(session)
         await self._go(session)
         ready = approval_ready(session)
@@ -1998,10 +2001,10 @@ class Studio:
             await self.owned(owner, session_id)
         return await asyncio.to_thread(self.files.picture, session_id, file)
 
-    async def projects(self, owner: str, *, after: str | None, limit: int) -> ProjectPage:
-        """Approved work, newest first, a page at a time."""
-        limit = min(limit, PAGE_LIMIT)
-        found = await self.store.list_approved(owner, before=read_cursor(after), limit=limit + 1)
+    async def projects(self, owner: str, *, after: str | None, limit: int, query: str | None = None) -> ProjectPage:
+        """Approved work, newest first, a page at a time; with a query what has it in its title or its story."""
+        limit, query = min(limit, PAGE_LIMIT), folded(query or "") or None
+        found = await self.store.list_approved(owner, before=read_cursor(after), limit=limit + 1, query=query)
         more = len(found) > limit
         page = found[:limit]
         return ProjectPage(
@@ -2062,6 +2065,13 @@ class Studio:
                 self.files.check()
             except StorageUnavailable as error:
                 services["storage"], details["storage"] = "unavailable", str(error)
+        services["database"] = "not_configured"
+        if self.projects_kept is not None:
+            services["database"] = "available"
+            try:
+                await self.projects_kept.check()
+            except StorageUnavailable as error:
+                services["database"], details["database"] = "unavailable", str(error)
         return HealthView(
             status=overall(services),
             version=self.limits.version,
@@ -2074,7 +2084,7 @@ class Studio:
         )
 
     async def check_ready(self) -> None:
-        """Raises `StorageUnavailable` when no work should be sent here."""
+        """Raises `StorageUnavailable` when no work should be sent here; without the database drawing goes on."""
         if self.runner.stopping:
             raise StorageUnavailable("The service is being stopped.")
         await self.store.check()

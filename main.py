@@ -783,9 +783,10 @@ async def projects(
     caller: Caller,
     after: Annotated[str | None, Query(max_length=100, description="The `next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 20,
+    q: Annotated[str | None, Query(max_length=200, description="Words that the title or the story has.")] = None,
 ) -> ProjectPage:
-    """Approved work, newest first."""
-    return await studio.projects(caller, after=after, limit=limit)
+    """Approved work, newest first; with `q` what has it in its title or its story, in any case."""
+    return await studio.projects(caller, after=after, limit=limit, query=q)
 
 
 @results.get("/projects/{project_id}", responses=READING)
@@ -939,7 +940,21 @@ def _bodies(kind: type[RequestBody]) -> list[type[RequestBody]]:
 
 def _names() -> frozenset[str]:
     fields = {name for body in _bodies(RequestBody) for name in body.model_fields}
-    edges = {"body", "query", "path", "header", "wait", "after", "limit", "sig", "number", "session_id", "file", "name"}
+    edges = {
+        "body",
+        "query",
+        "path",
+        "header",
+        "wait",
+        "after",
+        "limit",
+        "q",
+        "sig",
+        "number",
+        "session_id",
+        "file",
+        "name",
+    }
     return frozenset(fields | edges | {"Idempotency-Key", "If-None-Match", "If-Match", "Last-Event-ID", "Range"})
 
 
@@ -1083,11 +1098,11 @@ def main() -> int:
     reload = arguments.parse_args().reload
     try:
         settings = load_settings()
+        set_up_logs(level=settings.log_level, json_lines=settings.environment != "development")
         check_start(settings)
     except ConfigurationError as error:
-        print(error, file=sys.stderr)  # noqa: T201 (there is no log yet)
+        print(error, file=sys.stderr)  # noqa: T201 (it is for whoever starts the service, not for the log)
         return 1
-    set_up_logs(level=settings.log_level, json_lines=settings.environment != "development")
     serve(settings, reload=reload or settings.reload)
     return 0
 

@@ -8,7 +8,7 @@ import dataclasses
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
@@ -137,7 +137,11 @@ class Archive(Journal, Protocol):
 
     def find_drawing(self, owner: str, content_key: str) -> DrawingRecord | None: ...
 
-    def list_approved(self, owner: str, *, before: tuple[datetime, str] | None, limit: int) -> list[str]: ...
+    def list_approved(
+        self, owner: str, *, before: tuple[datetime, str] | None, limit: int, query: str | None = None
+    ) -> list[str]: ...
+
+    def approved_versions(self) -> dict[str, int]: ...
 
     def list_untouched(self, since: datetime) -> list[str]: ...
 
@@ -216,6 +220,14 @@ class SessionStore(Protocol):
         """Swap one scene; raises `SessionNotFound`, `SceneNotFound`."""
         ...
 
+    async def approve(self, session_id: str, change: ChangeSession) -> Session:
+        """As `change`, once the approved work is wherever it outlives its session; raises `StorageUnavailable`."""
+        ...
+
+    async def restore(self, session: Session) -> Session:
+        """Take in a session kept elsewhere, durably; the one that is here wins. Its version rises."""
+        ...
+
     async def delete(self, session_id: str) -> None:
         """Forget it everywhere."""
         ...
@@ -232,8 +244,17 @@ class SessionStore(Protocol):
         """How many sessions have unfinished work; never waits for what is being written."""
         ...
 
-    async def list_approved(self, owner: str, *, before: tuple[datetime, str] | None, limit: int) -> list[Session]:
-        """Approved sessions of an owner, newest approval first, those after `before` (approved_at, session_id)."""
+    async def list_approved(
+        self, owner: str, *, before: tuple[datetime, str] | None, limit: int, query: str | None = None
+    ) -> list[Session]:
+        """Approved sessions of an owner, newest approval first, those after `before` (approved_at, session_id).
+
+        With a `query` those whose title or story has it, in any case and whatever stands between its words.
+        """
+        ...
+
+    async def approved_versions(self) -> dict[str, int]:
+        """The version of every approved session that is kept here, as it was last written."""
         ...
 
     async def list_untouched(self, since: datetime) -> list[str]:
@@ -263,6 +284,36 @@ class SessionStore(Protocol):
 
     async def check(self) -> None:
         """Raises `StorageUnavailable` when nothing can be written now; does not wait for what is being written."""
+        ...
+
+
+class Projects(Protocol):
+    """Approved projects that outlive their sessions, for every instance; all of it raises `StorageUnavailable`."""
+
+    async def save(self, session: Session) -> None:
+        """Keep an approved session; one that is kept in a later version stays."""
+        ...
+
+    async def load(self, project_id: str) -> Session | None:
+        """The session as it was saved."""
+        ...
+
+    async def versions(self, project_ids: Collection[str]) -> dict[str, int]:
+        """The saved versions of those that are kept."""
+        ...
+
+    async def delete(self, project_id: str) -> None:
+        """Forget it."""
+        ...
+
+    async def list_approved(
+        self, owner: str, *, before: tuple[datetime, str] | None, limit: int, query: str | None = None
+    ) -> list[Session]:
+        """As `SessionStore.list_approved`."""
+        ...
+
+    async def check(self) -> None:
+        """Raises `StorageUnavailable` when it is known that they cannot be reached now; never waits."""
         ...
 
 
@@ -793,6 +844,24 @@ class LocalStore:
         await self.get(session_id)
         return self._manager.change_scene(session_id, scene_id, change)
 
+    async def approve(self, session_id: str, change: ChangeSession) -> Session:
+        return await self.change(session_id, change)
+
+    async def restore(self, session: Session) -> Session:
+        async with self._turn(session.session_id):
+            with contextlib.suppress(SessionNotFound):
+                return self._manager.get(session.session_id)
+            spent = await asyncio.to_thread(self._archive.spent_by, session.session_id)
+            if (lost := session.cost_usd - spent) > CENT_DUST:
+                self._archive.save_charge(lost_charge(session, lost))
+            self._ledger.restore(
+                open_charges=(), by_session={session.session_id: max(spent, session.cost_usd)}, by_day={}
+            )
+            restored = self._manager.restore(session)
+            self._archive.save_session(restored)
+            await self._archive.commit()
+            return restored
+
     async def delete(self, session_id: str) -> None:
         async with self._turn(session_id):
             self._manager.delete(session_id)
@@ -812,10 +881,12 @@ class LocalStore:
     async def count_unfinished(self) -> int:
         return self._manager.active_count()
 
-    async def list_approved(self, owner: str, *, before: tuple[datetime, str] | None, limit: int) -> list[Session]:
+    async def list_approved(
+        self, owner: str, *, before: tuple[datetime, str] | None, limit: int, query: str | None = None
+    ) -> list[Session]:
         found: list[Session] = []
         while len(found) < limit:
-            ids = await asyncio.to_thread(self._archive.list_approved, owner, before=before, limit=limit)
+            ids = await asyncio.to_thread(self._archive.list_approved, owner, before=before, limit=limit, query=query)
             readable = [session for session_id in ids if (session := await self._find(session_id)) is not None]
             found += readable
             if len(ids) < limit or not readable:
@@ -823,6 +894,9 @@ class LocalStore:
             last = readable[-1]
             before = (last.approved_at or last.updated_at, last.session_id)
         return found[:limit]
+
+    async def approved_versions(self) -> dict[str, int]:
+        return await asyncio.to_thread(self._archive.approved_versions)
 
     async def _find(self, session_id: str) -> Session | None:
         try:
@@ -853,6 +927,20 @@ class LocalStore:
 
     async def check(self) -> None:
         self._archive.check()
+
+
+def lost_charge(session: Session, amount_usd: float) -> Charge:
+    """What a session has spent that no charge says any more; it counts for the day on which it was last changed."""
+    return Charge(
+        charge_id=f"{session.session_id}:lost",
+        session_id=session.session_id,
+        owner=session.owner,
+        provider="unknown",
+        model="unknown",
+        amount_usd=amount_usd,
+        day=session.updated_at.strftime("%Y-%m-%d"),
+        state="settled",
+    )
 
 
 # The story and its analysis never change, the scenes have places of their own: a step writes only what it changed.

@@ -790,6 +790,17 @@ _HAN_PAIR = re.compile("[\u3400-\u9fff]{2}|[\u30a1-\u30ff]{2,6}")
 # --- Language --------------------------------------------------------------------------------------------------
 
 
+def folded(text: str) -> str:
+    """The text as searches compare it: whatever its case, its width and its line breaks. The same for every store."""
+    once = unicodedata.normalize("NFKC", text.replace("\0", " ")).casefold()
+    return " ".join(unicodedata.normalize("NFKC", once).split())
+
+
+def search_text(title: str, story: str) -> str:
+    """What a folded query is looked for in; no query reaches over the line break between the two."""
+    return f"{folded(title)}\n{folded(story)}"
+
+
 def guess_language(text: str) -> str:
     """The ISO 639-1 code of the text's language, or `und`; told by script, then by the commonest small words."""
     sample = _sample(text)

@@ -32,6 +32,7 @@ from session_manager import (
     session_head,
     session_of_parts,
 )
+from utils import folded, search_text
 
 log = logging.getLogger(__name__)
 
@@ -470,12 +471,30 @@ class RedisStore:
         active, quiet = await self._link.ask(look)
         return sorted(session_id.decode() for session_id in set(active) & set(quiet))
 
-    async def list_approved(self, owner: str, *, before: tuple[datetime, str] | None, limit: int) -> list[Session]:
+    async def approve(self, session_id: str, change: ChangeSession) -> Session:
+        return await self.change(session_id, change)
+
+    async def approved_versions(self) -> dict[str, int]:
+        names = [name async for name in self._redis.scan_iter(f"{PREFIX}approved:*", count=1000)]
+        found: dict[str, int] = {}
+        for name in names:
+            ids = [session_id.decode() for session_id in await self._link.command("ZRANGE", name, 0, -1)]
+            for session_id in ids:
+                version = await self._link.command("HGET", session_key(session_id), "v")
+                if version is not None:
+                    found[session_id] = int(version)
+        return found
+
+    async def list_approved(
+        self, owner: str, *, before: tuple[datetime, str] | None, limit: int, query: str | None = None
+    ) -> list[Session]:
         found: list[Session] = []
         while len(found) < limit:
             ids = await self._approved_before(owner, before, limit)
             sessions = await self._found([session_id for session_id, _ in ids])
-            found += [session for session in sessions if session.approved_at is not None]
+            approved = [session for session in sessions if session.approved_at is not None]
+            wanted = "" if query is None else folded(query)
+            found += [session for session in approved if wanted in search_text(session.title, session.story_text)]
             if len(ids) < limit:
                 break
             last_id, at = ids[-1]

@@ -21,12 +21,14 @@ from typing import Any
 from adapters.sqlite_salvage import Damaged, check, is_damaged, salvage
 from models import Scene, Session, StorageUnavailable
 from session_manager import SCENE_BODY, Answer, Charge, DrawingRecord, IdempotencyKey, session_head, session_of_parts
+from utils import folded, search_text
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0  # how long a failed commit waits before it is tried again
 BUSY_TIMEOUT_SECONDS = 5.0
 CLOSE_SECONDS = 10.0
+SEARCHED_AT_ONCE = 20  # stories that one read of a search holds the reader for
 STUCK_SECONDS = 5.0  # a write that takes longer is one that a disk hangs in
 
 SCHEMA = """
@@ -306,14 +308,45 @@ class SqliteJournal:
         rows = self._read(sql, (owner, content_key))
         return DrawingRecord(*rows[0]) if rows else None
 
-    def list_approved(self, owner: str, *, before: tuple[datetime, str] | None, limit: int) -> list[str]:
+    def list_approved(
+        self, owner: str, *, before: tuple[datetime, str] | None, limit: int, query: str | None = None
+    ) -> list[str]:
         at, last_id = (before[0].timestamp(), before[1]) if before else (float("inf"), "")
+        if query is not None:
+            return self._search(owner, at, last_id, limit, folded(query))
         rows = self._read(
             "SELECT session_id FROM sessions WHERE owner = ? AND approved_at IS NOT NULL"
             " AND (approved_at, session_id) < (?, ?) ORDER BY approved_at DESC, session_id DESC LIMIT ?",
             (owner, at, last_id, limit),
         )
         return [session_id for (session_id,) in rows]
+
+    def _search(self, owner: str, at: float, last_id: str, limit: int, words: str) -> list[str]:
+        """Look through the owner's approved stories, a few at a time so that nobody waits long for the reader.
+
+        SQLite's own LIKE knows no other case than that of ASCII.
+        """
+        found: list[str] = []
+        while len(found) < limit:
+            rows = self._read(
+                "SELECT session_id, approved_at, CASE WHEN json_valid(s.body) THEN json_extract(s.body, '$.title') END,"
+                " CAST(t.story AS BLOB) FROM sessions s JOIN stories t USING (session_id)"
+                " WHERE owner = ? AND approved_at IS NOT NULL AND (approved_at, session_id) < (?, ?)"
+                " ORDER BY approved_at DESC, session_id DESC LIMIT ?",
+                (owner, at, last_id, SEARCHED_AT_ONCE),
+            )
+            for session_id, _, title, story in rows:
+                if words in search_text(title or "", story.decode("utf-8", "replace")):
+                    found.append(session_id)
+            if len(rows) < SEARCHED_AT_ONCE:
+                break
+            last_id, at = rows[-1][:2]
+        return found[:limit]
+
+    def approved_versions(self) -> dict[str, int]:
+        sql = "SELECT session_id, json_extract(body, '$.version') FROM sessions WHERE approved_at IS NOT NULL"
+        rows = self._read(f"{sql} AND json_valid(body)", ())
+        return {session_id: version or 0 for session_id, version in rows}
 
     def list_untouched(self, since: datetime) -> list[str]:
         rows = self._read(

@@ -21,13 +21,14 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import unquote, urlsplit
 
+from pydantic import SecretStr
 from stamina.instrumentation import set_on_retry_hooks
 
 from adapters.draft_images import MODEL as DRAFT_MODEL
@@ -61,7 +62,7 @@ from business_logic import (
     Studio,
 )
 from config import VERSION, ConfigurationError, Settings
-from models import ENDED, DownloadFormat, MoneySpent, Session, SessionStatus, StorageUnavailable, StoryError
+from models import ENDED, DownloadFormat, MoneySpent, SessionStatus, StorageUnavailable, StoryError
 from session_manager import (
     CENT_DUST,
     SESSION_BODY,
@@ -71,8 +72,10 @@ from session_manager import (
     Ledger,
     LocalAccounts,
     LocalStore,
+    Projects,
     SessionManager,
     SessionStore,
+    lost_charge,
 )
 from utils import ProjectFiles, end_task, utc_now, write_whole
 
@@ -95,7 +98,6 @@ EXPORTS: Mapping[DownloadFormat, StreamedExport | FileExport] = {
     "pptx": FileExport("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation", write_pptx),
     "webp": FileExport("webp", "image/webp", write_webp),
 }
-NOT_YET = ("database_url",)  # read and checked, but nothing uses them yet
 CLEAN_UP_SECONDS = 600.0
 COUNT_SECONDS = 2.0  # between two counts of the sessions of all instances
 JOBS_PER_SLOT = 2  # a worker's jobs for each picture it may draw at once: one has its prompt written meanwhile
@@ -116,7 +118,7 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
     cannot be reached.
     """
     async with AsyncExitStack() as stack:
-        _settle_in(settings)
+        _settle_in()
         if settings.redis_url is None:
             yield await _open_alone(settings, metrics, stack)
         else:
@@ -131,7 +133,7 @@ async def open_work(settings: Settings, metrics: Metrics) -> AsyncIterator[Studi
     if settings.redis_url is None:
         raise ConfigurationError("REDIS_URL: a worker needs it; one process alone is `python main.py`.")
     async with AsyncExitStack() as stack:
-        _settle_in(settings)
+        _settle_in()
         studio, jobs = await _open_shared(settings, metrics, stack)
         from adapters.docket_runner import working
 
@@ -143,12 +145,11 @@ async def open_work(settings: Settings, metrics: Metrics) -> AsyncIterator[Studi
         yield studio
 
 
-def _settle_in(settings: Settings) -> None:
+def _settle_in() -> None:
     """What this process needs, whatever it does."""
     _tame_memory()
     _prepare_for_many_connections()
     set_on_retry_hooks([])  # ours count; stamina's are imported at a first retry, maybe without a descriptor left
-    _warn_of_unused(settings)
 
 
 async def _open_alone(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Studio:
@@ -167,7 +168,7 @@ async def _open_alone(settings: Settings, metrics: Metrics, stack: AsyncExitStac
         metrics,
         stack,
         files=files,
-        store=LocalStore(manager, ledger, journal),
+        kept=await _with_projects(LocalStore(manager, ledger, journal), settings, stack),
         journal=journal,
         ledger=LocalAccounts(ledger),
         runner=runner,
@@ -204,7 +205,7 @@ async def _open_shared(settings: Settings, metrics: Metrics, stack: AsyncExitSta
         journal,
         max_sessions=settings.max_sessions,
         kept_for=timedelta(hours=settings.session_cleanup_hours),
-        keep_approved=True,
+        keep_approved=settings.database_url is None,
         clock=utc_now,
     )
     listening = asyncio.Event()
@@ -216,7 +217,7 @@ async def _open_shared(settings: Settings, metrics: Metrics, stack: AsyncExitSta
         metrics,
         stack,
         files=await _files(settings, stack),
-        store=store,
+        kept=await _with_projects(store, settings, stack),
         journal=journal,
         ledger=RedisAccounts(link, daily_budget_usd=settings.daily_budget_usd, clock=utc_now),
         runner=runner,
@@ -254,7 +255,7 @@ def _studio(
     stack: AsyncExitStack,
     *,
     files: ProjectFiles,
-    store: SessionStore,
+    kept: tuple[SessionStore, Projects | None],
     journal: Journal,
     ledger: Accounts,
     runner: Runner,
@@ -265,8 +266,10 @@ def _studio(
     stack.push_async_callback(pool.close)
     providers = _open_providers(settings, metrics, pool, stack)
     text = providers.get("openrouter")
+    store, projects = kept
     return Studio(
         store=store,
+        projects_kept=projects,
         journal=journal,
         ledger=ledger,
         files=files,
@@ -307,10 +310,24 @@ def _needs_packages(setting: str) -> Iterator[None]:
         ) from error
 
 
-def _warn_of_unused(settings: Settings) -> None:
-    for name in NOT_YET:
-        if getattr(settings, name):
-            log.warning("setting not in use yet: one process keeps everything", extra={"setting": name.upper()})
+async def _with_projects(
+    store: SessionStore, settings: Settings, stack: AsyncExitStack
+) -> tuple[SessionStore, Projects | None]:
+    """The store with approved work in PostgreSQL as well, when `DATABASE_URL` is set."""
+    if settings.database_url is None:
+        return store, None
+    from adapters.archived_store import ArchivedStore
+
+    projects = await stack.enter_async_context(_open_projects(settings.database_url))
+    archived = ArchivedStore(store, projects)
+    _keep(stack, archived.keep_saved())
+    return archived, projects
+
+
+def _open_projects(database_url: SecretStr) -> AbstractAsyncContextManager[Projects]:
+    with _needs_packages("DATABASE_URL"):
+        from adapters.postgres_projects import open_projects
+    return open_projects(database_url.get_secret_value())
 
 
 @contextmanager
@@ -332,13 +349,15 @@ def check_start(settings: Settings) -> None:
         async with AsyncExitStack() as stack:
             if settings.storage_url:
                 await _files(settings, stack)
+            if settings.database_url:  # one that is not there now may come later
+                await stack.enter_async_context(_open_projects(settings.database_url))
             if settings.redis_url:
                 await _open_link(settings, stack)
 
     if settings.redis_url is None:
         with claim(settings.projects_dir):
             pass
-    if settings.storage_url or settings.redis_url:
+    if settings.storage_url or settings.database_url or settings.redis_url:
         asyncio.run(check())
 
 
@@ -461,22 +480,9 @@ async def take_back(files: ProjectFiles, journal: SqliteJournal) -> None:
         journal.save_session(session)
         journal.delete_open_charges(session_id)
         if (lost := session.cost_usd - journal.settled_by(session_id)) > CENT_DUST:
-            journal.save_charge(_lost_charge(session, lost))
+            journal.save_charge(lost_charge(session, lost))
         log.warning("session taken back from its folder", extra={"session_id": session_id})
     await journal.commit()
-
-
-def _lost_charge(session: Session, amount_usd: float) -> Charge:
-    return Charge(
-        charge_id=f"{session.session_id}:lost",
-        session_id=session.session_id,
-        owner=session.owner,
-        provider="unknown",
-        model="unknown",
-        amount_usd=amount_usd,
-        day=session.updated_at.strftime("%Y-%m-%d"),
-        state="settled",
-    )
 
 
 def recover(journal: SqliteJournal, manager: SessionManager, ledger: Ledger, runner: LocalRunner) -> list[Charge]:

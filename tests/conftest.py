@@ -6,10 +6,10 @@ import asyncio
 import io
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import httpx
 import pytest
@@ -29,6 +29,9 @@ from main import create_app
 from models import AspectRatio, Drawing, ImageRequest, ModelView, Picture, Quality, ServiceState
 from session_manager import Ledger, LocalAccounts, LocalStore, SessionManager
 from utils import ProjectFiles, utc_now
+
+if TYPE_CHECKING:
+    from tests.postgres_server import PostgresServer
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -181,6 +184,13 @@ async def idle() -> None:
     await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name().startswith("run ")))
 
 
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Wait for what another task, or another process, will have done; raises `TimeoutError` after a minute."""
+    async with asyncio.timeout(60):
+        while not holds():  # noqa: ASYNC110 (nobody there can tell us)
+            await asyncio.sleep(0.01)
+
+
 def need_program(name: str) -> str:
     """The path of a program of the system; without it the test is skipped aloud, and fails where `CI` is set."""
     path = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
@@ -205,6 +215,31 @@ def scale(few: int, many: int) -> int:
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this process's tests; who stops or kills one starts a server of its own."""
+    from tests.postgres_server import PostgresServer
+
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres: PostgresServer) -> str:
+    """The name of a database with the newest schema, to copy."""
+    from adapters.migrate import migrate
+
+    url = postgres.new_database()
+    asyncio.run(migrate(url))
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture
+def database_url(postgres: PostgresServer, migrated_database: str) -> str:
+    """A database of the test's own, with the newest schema."""
+    return postgres.new_database(options=f"TEMPLATE {migrated_database}")
 
 
 @pytest.fixture

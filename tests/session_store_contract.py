@@ -67,6 +67,10 @@ def to(status: SessionStatus) -> Callable[[Session], Session]:
     return lambda session: dataclasses.replace(session, status=status)
 
 
+def approved(at: datetime) -> Callable[[Session], Session]:
+    return lambda session: dataclasses.replace(session, approved_at=at)
+
+
 def titled(title: str) -> Callable[[Scene], Scene]:
     return lambda scene: dataclasses.replace(scene, title=title)
 
@@ -80,6 +84,74 @@ class OpenStore(Protocol):
     """Opens a store on the same storage every time, as a process does that starts."""
 
     def __call__(self, *, max_sessions: int = 100) -> AbstractAsyncContextManager[SessionStore]: ...
+
+
+async def approve(store: SessionStore, at: datetime, **fields: Any) -> Session:
+    """A finished session that is approved at that time."""
+    session = await store.create(new_session(**{"status": "completed"} | fields))
+    session = await store.approve(session.session_id, approved(at))
+    await store.commit()
+    return session
+
+
+def named(sessions: list[Session]) -> str:
+    """Which of `SEARCHED` these are."""
+    names = {title: name for name, (title, _) in SEARCHED.items()}
+    return "".join(names[session.title] for session in sessions)
+
+
+async def caught_up(store: SessionStore, session: Session) -> bool:
+    """Whether the store's list of approved versions has that one, once everything so far is written."""
+    await store.commit()
+    return (await store.approved_versions()).get(session.session_id) == session.version
+
+
+# What is looked through, the title and the story of each, oldest first.
+SEARCHED = {
+    "a": ("The Paper Boat", STORY),
+    "b": ("100% wool_en \\ knit", "A 50%-off sale; file_name; C:\\boats\\new."),
+    "c": ("Straße nach Süden", "Über die Brücke. STRASSENBAHN. cafe\u0301"),
+    "d": ("Ὀδυσσεύς", "Ο ΟΔΥΣΣΕΎΣ ΓΎΡΙΣΕ ΣΤΗΝ ΙΘΆΚΗ."),
+    "e": ("紙の舟", "ミラは紙の舟を見つけた。ＡＢＣ ｶﾀｶﾅ"),
+    "f": ("القارب الورقي", "وجدت ميرا القارب في القصب."),
+    "g": ("Nothing", "first line\r\n  second line\n\nand\u00a0the\u2003third. Nul\0nul."),
+    "h": ("İstanbul", "Бумажный КОРАБЛИК плыл. 𝔉𝔯𝔞𝔨𝔱𝔲𝔯. 🚣🏽 rows."),
+}
+SEARCHES = {
+    "paper boat": "a",
+    "PAPER BOAT": "a",
+    "laughed.  They": "a",
+    "boat": "ba",
+    "boat. Tomas": "a",
+    "boat mira": "",  # not over the border between the title and the story
+    "100%": "b",
+    "%": "b",
+    "_": "b",
+    "b_at": "",
+    "p%r": "",
+    "\\": "b",
+    "c:\\boats": "b",
+    "/": "",
+    "strasse": "c",
+    "straßenbahn": "c",
+    "über": "c",
+    "café": "c",
+    "οδυσσεύς": "d",
+    "ιθάκη": "d",
+    "紙の舟": "e",
+    "舟": "e",
+    "abc カタカナ": "e",
+    "القارب": "f",
+    "line second": "g",
+    "and the third": "g",
+    "nul nul": "g",
+    "кораблик": "h",
+    "fraktur": "h",
+    "🚣🏽": "h",
+    "istanbul": "",  # İ is another letter than i
+    "i̇stanbul": "h",
+    "' OR 1=1 --": "",
+}
 
 
 class SessionStoreContract:
@@ -248,9 +320,8 @@ class SessionStoreContract:
     async def test_approved_work_comes_newest_first_page_by_page(self, open_store: OpenStore) -> None:
         async with open_store() as store:
             for minute in (0, 1, 1, 2, 3):
-                at = NOON + timedelta(minutes=minute)
-                await store.create(new_session(status="completed", approved_at=at))
-            await store.create(new_session(status="completed", approved_at=NOON, owner="somebody else"))
+                await approve(store, NOON + timedelta(minutes=minute))
+            await approve(store, NOON, owner="somebody else")
             await store.create(new_session(status="completed"))
 
             pages: list[Session] = []
@@ -262,6 +333,60 @@ class SessionStoreContract:
             places = [(session.approved_at or NOON, session.session_id) for session in pages]
             assert len(places) == 5
             assert places == sorted(places, reverse=True)
+
+    async def test_approved_work_is_found_by_its_words(self, open_store: OpenStore) -> None:
+        async with open_store() as store:
+            for minute, (title, story) in enumerate(SEARCHED.values()):
+                await approve(store, NOON + timedelta(minutes=minute), title=title, story_text=story, scenes=0)
+            await approve(store, NOON, owner="somebody else", title="A paper boat")
+
+            found = {
+                words: await store.list_approved("local", before=None, limit=99, query=words) for words in SEARCHES
+            }
+
+            assert {words: named(sessions) for words, sessions in found.items()} == SEARCHES
+
+    async def test_what_is_found_comes_page_by_page(self, open_store: OpenStore) -> None:
+        async with open_store() as store:
+            made = [await approve(store, NOON + timedelta(minutes=n), title=f"{n % 2}") for n in range(60)]
+
+            pages: list[Session] = []
+            before = None
+            while page := await store.list_approved("local", before=before, limit=7, query="1"):
+                pages += page
+                before = (page[-1].approved_at or NOON, page[-1].session_id)
+
+            assert [s.session_id for s in pages] == [s.session_id for s in reversed(made) if s.title == "1"]
+
+    async def test_an_approval_is_a_change(self, open_store: OpenStore) -> None:
+        session = new_session(status="completed")
+        async with open_store() as store:
+            await store.create(session)
+
+            seen = await store.approve(session.session_id, approved(NOON))
+
+            assert (seen.version, seen.approved_at) == (2, NOON)
+            assert await store.get(session.session_id) == seen
+            assert await caught_up(store, seen)
+            with pytest.raises(SessionNotFound):
+                await store.approve(new_session_id(), approved(NOON))
+
+    async def test_a_session_from_elsewhere_is_taken_in_whole_and_for_good(self, open_store: OpenStore) -> None:
+        session = new_session(status="completed", approved_at=NOON, version=41, cost_usd=0.25)
+        async with open_store() as store:
+            taken = await store.restore(session)
+            changed = await store.change(session.session_id, one_more)
+            again = await store.restore(session)
+            await store.commit()
+
+            assert taken.version > 41
+            assert dataclasses.replace(taken, version=41) == session
+            assert again == changed
+
+        async with open_store() as store:
+            read = await store.get(session.session_id)
+
+            assert dataclasses.replace(read, version=changed.version) == changed
 
     async def test_only_old_ended_unapproved_sessions_are_untouched(self, open_store: OpenStore) -> None:
         late = NOON + timedelta(hours=3)

@@ -27,7 +27,8 @@ ALLOWED: dict[str, set[str]] = {
 ADAPTER = {"business_logic", *CORE, "utils", *BASE}
 # The only adapters that use another: the page's files are tagged as every answer is, drafts are drawn by the painter in
 # the pool, the journal saves itself, every answer has the same headers, a ZIP and a book have the reading page's words,
-# pages and slides the same pictures.
+# pages and slides the same pictures, the schema's steps lead
+# to the projects' table.
 FAMILIES = {
     "adapters.export_epub": {"adapters.book_pictures", "adapters.export_html"},
     "adapters.export_zip": {"adapters.export_html"},
@@ -41,6 +42,8 @@ FAMILIES = {
     "adapters.redis_accounts": {"adapters.redis_link"},
     "adapters.redis_flights": {"adapters.redis_link"},
     "adapters.docket_runner": {"adapters.redis_link", "adapters.redis_store"},
+    "adapters.migrate": {"adapters.postgres_projects"},
+    "adapters.migrations.env": {"adapters.postgres_projects"},
 }
 ROOMS = {"main", "business_logic", "ai_services", "session_manager", "utils", *BASE}
 

@@ -343,6 +343,7 @@ def test_without_keys_the_whole_job_is_done_offline(tmp_path: Path) -> None:
             "openrouter": "not_configured",
             "runware": "not_configured",
             "sessions": "available",
+            "database": "not_configured",
         }
         assert [project["project_id"] for project in projects] == [session_id]
 

@@ -90,9 +90,14 @@ class Shelf(NullJournal):
     def find_drawing(self, owner: str, content_key: str) -> None:
         return None
 
-    def list_approved(self, owner: str, *, before: tuple[datetime, str] | None, limit: int) -> list[str]:
+    def list_approved(
+        self, owner: str, *, before: tuple[datetime, str] | None, limit: int, query: str | None = None
+    ) -> list[str]:
         found = [s for s in self.sessions.values() if s.approved_at and (not before or place(s) < before)]
         return [session.session_id for session in sorted(found, key=place, reverse=True)][:limit]
+
+    def approved_versions(self) -> dict[str, int]:
+        return {s.session_id: s.version for s in self.sessions.values() if s.approved_at}
 
     def list_untouched(self, since: datetime) -> list[str]:
         return [s.session_id for s in self.sessions.values() if s.updated_at < since and s.status == "completed"]

@@ -14,6 +14,7 @@ from models import SceneFacts, ScriptAnalysis, Segment
 from utils import (
     analyze_script,
     count_words,
+    folded,
     guess_language,
     max_scenes,
     parts_to_fit,
@@ -21,6 +22,7 @@ from utils import (
     read_scene,
     read_scenes,
     scene_title,
+    search_text,
     split_story,
 )
 
@@ -95,6 +97,16 @@ def facts_of(text: str) -> SceneFacts:
 
 def names_of(analysis: ScriptAnalysis) -> set[str]:
     return {person.name for person in analysis.characters}
+
+
+# --- Words to search for ---------------------------------------------------------------------------------------
+
+
+def test_words_are_folded_alike_whatever_their_case_width_and_white_space() -> None:
+    assert folded(" ＡＢＣ\r\n Straße\0Cafe\u0301 ΟΔΟΣ ") == folded("abc\u00a0STRASSE café οδος")
+    assert folded(folded("ﬁ ΐ İ ſ")) == folded("ﬁ ΐ İ ſ")
+    assert folded(" \t\0\u2003") == ""
+    assert folded("b") not in search_text("a", "c") and folded("a c") not in search_text("a", "c")
 
 
 # --- Exact and verbatim ----------------------------------------------------------------------------------------
