@@ -506,6 +506,11 @@ class Ledger:
             midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
             raise DayBudgetReached(retry_after=(midnight - now).total_seconds() + 1)
 
+    def committed_today(self) -> float:
+        """What all sessions together have spent and reserved today."""
+        with self._lock:
+            return self._by_day.get(self.today(), 0.0)
+
     def open_charge(self, charge_id: str) -> Charge | None:
         """The charge, while it is neither settled nor released."""
         with self._lock:

@@ -18,12 +18,12 @@ import secrets
 import signal
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adapters.draft_images import MODEL as DRAFT_MODEL
 from adapters.draft_images import DraftImages
@@ -37,7 +37,7 @@ from adapters.export_pdf import write_pdf
 from adapters.export_pptx import write_pptx
 from adapters.export_webp import write_webp
 from adapters.export_zip import zip_chunks
-from adapters.local_runner import LocalRunner
+from adapters.local_runner import LocalRunner, Report, report_nobody
 from adapters.metrics import Metrics
 from adapters.process_pool import ProcessPool
 from adapters.rule_writer import RuleWriter
@@ -49,6 +49,10 @@ from config import VERSION, ConfigurationError, Settings
 from models import ENDED, DownloadFormat, MoneySpent, Session, StorageUnavailable, StoryError
 from session_manager import CENT_DUST, SESSION_BODY, Charge, Ledger, LocalStore, SessionManager
 from utils import ProjectFiles, utc_now, write_whole
+
+if TYPE_CHECKING:
+    from adapters.error_tracking import ErrorTracker
+    from adapters.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +78,7 @@ M_ARENA_MAX = -8  # glibc's mallopt parameter
 
 
 @asynccontextmanager
-async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Studio]:
+async def open_studio(settings: Settings, metrics: Metrics, report: Report = report_nobody) -> AsyncIterator[Studio]:
     """The studio for these settings, with unfinished sessions back at work; closes what it opened.
 
     Raises `ConfigurationError` when the projects folder belongs to another process or cannot be used.
@@ -92,7 +96,9 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
         ledger = Ledger(daily_budget_usd=settings.daily_budget_usd, journal=journal, clock=utc_now)
         pool = ProcessPool(max_workers=min(2, os.cpu_count() or 1))
         stack.push_async_callback(pool.close)
-        runner = LocalRunner(lambda session_id: studio.run(session_id), lambda session_id: studio.crashed(session_id))
+        runner = LocalRunner(
+            lambda session_id: studio.run(session_id), lambda session_id: studio.crashed(session_id), report=report
+        )
         providers = _open_providers(settings, metrics, pool, stack)
         text = providers.get("openrouter")
         studio = Studio(
@@ -116,7 +122,9 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
             clock=utc_now,
         )
         metrics.watch_sessions(lambda: dict(Counter(session.status for session in manager.all())))
+        _watch(metrics, settings, runner, ledger, providers)
         _keep(stack, metrics.watch_loop())
+        _keep(stack, metrics.watch_ready(studio.check_ready))
         _keep(stack, _clean_up_now_and_then(studio))
         stack.push_async_callback(runner.stop, grace=STOP_SECONDS)
         stack.enter_context(_told_of_signals(runner.begin_stop, drain_seconds=settings.drain_seconds))
@@ -128,10 +136,49 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
         yield studio
 
 
+def _watch(
+    metrics: Metrics, settings: Settings, runner: LocalRunner, ledger: Ledger, providers: Mapping[str, Provider]
+) -> None:
+    """Show at each scrape what is not counted by events."""
+    metrics.watch_queue(runner.depth)
+    metrics.watch_day(ledger.committed_today, settings.daily_budget_usd)
+    metrics.watch_disk(settings.projects_dir)
+    asked = {name: provider for name, provider in providers.items() if name != "draft"}
+    metrics.watch_providers(lambda: {name: provider.health()[0] == "available" for name, provider in asked.items()})
+
+
 def _warn_of_unused(settings: Settings) -> None:
     for name in NOT_YET:
         if getattr(settings, name):
             log.warning("setting not in use yet: one process keeps everything", extra={"setting": name.upper()})
+
+
+def open_error_tracker(settings: Settings) -> ErrorTracker | None:
+    """What crashes are reported to where `ERROR_DSN` is set; raises `ConfigurationError`."""
+    if settings.error_dsn is None:
+        return None
+    with _optional_packages("ERROR_DSN"):
+        from adapters.error_tracking import ErrorTracker
+    return ErrorTracker(settings.error_dsn, version=VERSION, environment=settings.environment)
+
+
+def open_telemetry(settings: Settings, paths: Iterable[str]) -> Telemetry | None:
+    """What exports by OpenTelemetry where that is switched on; raises `ConfigurationError`."""
+    if not settings.fastapi_otel_auto_configure:
+        return None
+    with _optional_packages("FASTAPI_OTEL_AUTO_CONFIGURE"):
+        from adapters.telemetry import Telemetry
+    return Telemetry(paths=paths, version=VERSION, environment=settings.environment)
+
+
+@contextmanager
+def _optional_packages(setting: str) -> Iterator[None]:
+    """What a setting needs and is not installed is said in one sentence."""
+    try:
+        yield
+    except ImportError as error:
+        message = f"{setting} needs packages that are not installed: pip install -r requirements-scale.txt."
+        raise ConfigurationError(message) from error
 
 
 @contextmanager
