@@ -8,7 +8,15 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -38,6 +46,7 @@ class Metrics:
     """
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call] # a second series for each, that nobody looks at
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._requests = Counter(
@@ -127,7 +136,7 @@ class Metrics:
             await asyncio.sleep(LAG_EVERY_SECONDS)
             self._loop_lag.observe(max(0.0, loop.time() - due))
 
-    async def watch_ready(self, check: Callable[[], Awaitable[None]]) -> None:
+    async def watch_ready(self, check: Callable[[], Awaitable[None]], *, every: float = READY_EVERY_SECONDS) -> None:
         """Show, until cancelled, whether the process may be sent work: whether `check` raises none of our errors."""
         help_text, ready = "1 while storage takes writes and no stop is under way.", 0.0
         self._show("story_ready", help_text, lambda: {"": ready}, label=None)
@@ -138,7 +147,7 @@ class Metrics:
                 ready = 0.0
             else:
                 ready = 1.0
-            await asyncio.sleep(READY_EVERY_SECONDS)
+            await asyncio.sleep(every)
 
     def watch_sessions(self, count: Numbers) -> None:
         """Show how many sessions there are in each state."""
@@ -244,13 +253,17 @@ class Metrics:
         """Everything in Prometheus's text format, to be sent as `CONTENT_TYPE`."""
         return generate_latest(self._registry)
 
-    async def answer(self, scope: Mapping[str, Any], receive: Asgi, send: Asgi) -> None:
-        """An ASGI application of its own for processes without a web framework: every request is a scrape."""
-        if scope["type"] != "http":
-            raise ValueError("only HTTP is served here")
-        headers = [(b"content-type", CONTENT_TYPE.encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": self.render()})
+    def application(self) -> Asgi:
+        """An ASGI application for a process without a web framework: whatever is asked for, the answer is `render`."""
+
+        async def answer(scope: Mapping[str, Any], receive: Asgi, send: Asgi) -> None:
+            if scope["type"] != "http":
+                raise ValueError("only HTTP is served here")
+            headers = [(b"content-type", CONTENT_TYPE.encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": self.render()})
+
+        return answer
 
 
 class _TaskGauge(Collector):

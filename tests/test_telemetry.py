@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
@@ -12,10 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from adapters.logs import logged_to
+from adapters.telemetry import Telemetry
 from config import ConfigurationError
 from main import create_app
-from tests.conftest import plain_settings
+from tests.conftest import client_of, plain_settings
 from tests.fake_providers import IMAGE_KEY, REPOSITORY, TEXT_KEY, FakeProviders
 from tests.receivers import Collector, attributes
 from tests.service import Service, free_port
@@ -118,6 +127,30 @@ def test_neither_story_nor_key_nor_signature_leaves(collector: Collector) -> Non
     for secret in collector.secrets:
         assert secret.encode() not in sent, secret
     assert b"REDACTED" in sent
+
+
+async def test_of_a_crash_its_type_leaves_and_not_its_words() -> None:
+    telemetry = Telemetry(paths=["/broken"], version="1", environment="staging")
+    logs, spans = InMemoryLogRecordExporter(), InMemorySpanExporter()  # type: ignore[no-untyped-call]
+    loggers, tracers = telemetry.config["logger_provider"], telemetry.config["tracer_provider"]
+    assert isinstance(loggers, LoggerProvider)
+    assert isinstance(tracers, TracerProvider)
+    loggers.add_log_record_processor(SimpleLogRecordProcessor(logs))
+    tracers.add_span_processor(SimpleSpanProcessor(spans))
+    app = FastAPI(telemetry={**telemetry.config, "auto_configure": False})
+
+    @app.get("/broken")
+    async def broken() -> None:
+        logging.getLogger("main").exception("request crashed", exc_info=RuntimeError(f"{MARK} {KEY}"))
+        raise RuntimeError(f"{MARK} {KEY}")
+
+    with logged_to(telemetry.log_handler):
+        async with client_of(app) as client:
+            await client.get("/broken", params={"sig": KEY})
+
+    sent = [record.to_json() for record in logs.get_finished_logs()] + [s.to_json() for s in spans.get_finished_spans()]
+    assert len([line for line in sent if "RuntimeError" in line]) >= 3  # two records, and the request's span
+    assert not [line for line in sent if MARK in line or KEY in line]
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["nobody listens", "nobody answers"])
