@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     reload: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    error_dsn: SecretStr | None = None
+    fastapi_otel_auto_configure: bool = False
     cors_origins: CommaList = ("*",)
 
     openrouter_api_key: SecretStr | None = None
@@ -157,6 +159,7 @@ SECRETS = frozenset(
         "redis_url",
         "database_url",
         "storage_url",
+        "error_dsn",
     }
 )
 

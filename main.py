@@ -11,7 +11,7 @@ import pathlib
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -29,12 +29,12 @@ from starlette.types import Receive, Scope, Send
 
 from adapters.caching import KEYS, NO_STORE, PICTURE, Caching, is_known, known_tags
 from adapters.h11_problems import ProblemProtocol
-from adapters.logs import set_up_logs
+from adapters.logs import logged_to, set_up_logs
 from adapters.metrics import CONTENT_TYPE, Metrics
-from adapters.middleware import STREAMS, BodyLimit, Crashes, Origins, PageFiles, RequestContext
+from adapters.middleware import STREAMS, BodyLimit, Crashes, Origins, PageFiles, Report, RequestContext
 from adapters.openapi import describe, operation_id
 from adapters.rate_limit import RateLimit, counted_address
-from adapters.wiring import EXPORTS, check_start, open_studio
+from adapters.wiring import EXPORTS, check_start, open_error_tracker, open_studio, open_telemetry
 from business_logic import Studio
 from config import VERSION, ConfigurationError, Settings, load_settings
 from models import (
@@ -1010,17 +1010,31 @@ def create_app(
     """The application; with a ready `studio` it opens nothing of its own."""
     chosen = settings or load_settings()
     counted = metrics or Metrics()
+    counted.tell_about(version=VERSION, environment=chosen.environment, queue="redis" if chosen.redis_url else "local")
+    routes = [*states.routes, *stories.routes, *results.routes, *service.routes]
+    tracker = open_error_tracker(chosen)
+    telemetry = open_telemetry(chosen, [route.path for route in routes if isinstance(route, APIRoute)])
+
+    def report(error: BaseException, about: Mapping[str, str]) -> None:
+        counted.crash(about["where"])
+        if tracker is not None:
+            tracker.report(error, about)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        if studio is not None:
-            yield
-            return
-        async with open_studio(chosen, counted) as opened:
-            app.state.studio = opened
-            log.info("ready", extra={"environment": chosen.environment, "version": VERSION})
+        async with AsyncExitStack() as stack:
+            if tracker is not None:
+                stack.push_async_callback(tracker.aclose)
+            if telemetry is not None:
+                stack.push_async_callback(telemetry.aclose)
+                stack.enter_context(logged_to(telemetry.log_handler))
+            if studio is None:
+                app.state.studio = await stack.enter_async_context(open_studio(chosen, counted, report))
+                log.info("ready", extra={"environment": chosen.environment, "version": VERSION})
             yield
 
+    if telemetry is not None:
+        counted.pass_on_to(telemetry.observe)
     mimetypes.init()  # reads the system's files: better now than at the first request
     docs = chosen.environment != "production"
     app = FastAPI(
@@ -1029,7 +1043,8 @@ def create_app(
         summary=SUMMARY,
         lifespan=lifespan,
         description=DESCRIPTION,
-        routes=[*states.routes, *stories.routes, *results.routes, *service.routes],
+        routes=routes,
+        telemetry=telemetry.config if telemetry else {"auto_configure": False},
         redirect_slashes=False,
         docs_url="/docs" if docs else None,
         redoc_url=None,
@@ -1052,7 +1067,7 @@ def create_app(
     app.state.rate_limit = RateLimit(chosen.rate_limit, shared)
     app.frontend("/", directory=STATIC, fallback=None)
     _handle_errors(app)
-    _surround(app, chosen, counted)
+    _surround(app, chosen, counted, report)
     return app
 
 
@@ -1062,7 +1077,7 @@ def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid_request)
 
 
-def _surround(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+def _surround(app: FastAPI, settings: Settings, metrics: Metrics, report: Report) -> None:
     """The middleware, innermost first."""
     uploads = {
         UPLOAD_PATH: settings.max_upload_bytes + ENVELOPE_BYTES,
@@ -1070,7 +1085,7 @@ def _surround(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     }
     app.add_middleware(PageFiles, directory=STATIC)
     app.add_middleware(Caching)
-    app.add_middleware(Crashes, answer=crashed)
+    app.add_middleware(Crashes, answer=crashed, report=report)
     if settings.cors_origins:
         app.add_middleware(Origins, origins=settings.cors_origins, refused=preflight_refused)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, uploads=uploads)
@@ -1100,10 +1115,10 @@ def main() -> int:
         settings = load_settings()
         set_up_logs(level=settings.log_level, json_lines=settings.environment != "development")
         check_start(settings)
+        serve(settings, reload=reload or settings.reload)
     except ConfigurationError as error:
-        print(error, file=sys.stderr)  # noqa: T201 (it is for whoever starts the service, not for the log)
+        print(error, file=sys.stderr)  # noqa: T201 (in one sentence, however the log is written)
         return 1
-    serve(settings, reload=reload or settings.reload)
     return 0
 
 

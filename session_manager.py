@@ -633,6 +633,11 @@ class Ledger:
         if self._by_day.get(self.today(), 0.0) - returning + wanted > self._daily_budget_usd + CENT_DUST:
             raise day_budget_reached(self._clock())
 
+    def committed_today(self) -> float:
+        """What all sessions together have spent and reserved today."""
+        with self._lock:
+            return self._by_day.get(self.today(), 0.0)
+
     def open_charge(self, charge_id: str) -> Charge | None:
         """The charge, while it is neither settled nor released."""
         with self._lock:

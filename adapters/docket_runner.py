@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -55,16 +55,14 @@ class DocketRunner:
             for scene_id in scene_ids:
                 await self._docket.add("draw", key=_draw_key(session_id, scene_id))(session_id, scene_id)
 
-    async def depth(self) -> int:
-        """How many jobs wait or are at work."""
+    async def depth(self) -> dict[str, float]:
+        """How many jobs wait and how many are at work, on all workers together."""
         with translated():
             async with self._docket.redis() as redis:
-                return int(await redis.xlen(self._docket.stream_key)) + int(await redis.zcard(self._docket.queue_key))
-
-    async def workers(self) -> int:
-        """How many workers have been heard of lately."""
-        with translated():
-            return len(await self._docket.workers())
+                length = int(await redis.xlen(self._docket.stream_key))
+                groups = await redis.xinfo_groups(self._docket.stream_key) if length else []
+        running = sum(int(group["pending"]) for group in groups)
+        return {"waiting": max(0, length - running), "running": running}
 
 
 async def run(session_id: str) -> None:
@@ -99,6 +97,8 @@ class Jobs:
     lease_seconds: float
     max_tries: int
     clock: Callable[[], datetime]
+    report: Callable[[BaseException, Mapping[str, str]], None]
+    crashed: Callable[[str], None]
 
     async def run(self, session_id: str) -> None:
         """Plan a session and make a job of each of its scenes."""
@@ -149,8 +149,10 @@ class Jobs:
             raise
         except SessionNotFound:
             log.info("session gone while it ran")
-        except Exception:  # the last stand: whatever it was, the session must not be stuck
+        except Exception as error:  # the last stand: whatever it was, the session must not be stuck
             log.exception("run crashed")
+            self.crashed("run")
+            self.report(error, {"where": "run", "session_id": session_in_log.get() or "", "request_id": ""})
             try:
                 await give_up()
             except SessionNotFound:

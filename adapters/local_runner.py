@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from models import StoryError
-from utils import session_in_log
+from utils import request_in_log, session_in_log
 
 log = logging.getLogger(__name__)
 
 Run = Callable[[str], Awaitable[None]]
+Report = Callable[[BaseException, Mapping[str, str]], None]
+
+
+def report_nobody(error: BaseException, about: Mapping[str, str]) -> None:
+    """The log has it: nobody else is told."""
 
 
 class LocalRunner:
     """The `Runner` of one process: holds a task for each session at work, and runs none twice at a time."""
 
-    def __init__(self, run: Run, crashed: Run) -> None:
-        """`run` does a session's work, `crashed` is told when it raised what nobody expected."""
+    def __init__(self, run: Run, crashed: Run, *, report: Report = report_nobody) -> None:
+        """`run` does a session's work, `crashed` is told when it raised what nobody expected, `report` what it was."""
         self._run = run
         self._crashed = crashed
+        self._report = report
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
         self._stopping = False
@@ -62,8 +68,10 @@ class LocalRunner:
         session_in_log.set(session_id)
         try:
             await self._run(session_id)
-        except Exception:  # the last stand: whatever it was, the session must not be stuck
+        except Exception as error:  # the last stand: whatever it was, the session must not be stuck
             log.exception("run crashed", extra={"session_id": session_id})
+            about = {"where": "run", "session_id": session_id, "request_id": request_in_log.get() or ""}
+            self._report(error, about)
             await self._tell(session_id)
 
     async def _tell(self, session_id: str) -> None:
@@ -87,6 +95,10 @@ class LocalRunner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def depth(self) -> dict[str, float]:
+        """How many sessions are at work, and how many wait to be taken up once more."""
+        return {"waiting": len(self._again), "running": len(self._tasks)}
 
     @property
     def running(self) -> int:

@@ -25,6 +25,7 @@ from utils import entity_tag, is_session_id, request_in_log, session_in_log
 log = logging.getLogger("http")
 
 Count = Callable[[str, str, int, float], None]
+Report = Callable[[BaseException, Mapping[str, str]], None]
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT"})  # callers may make up others
@@ -46,6 +47,7 @@ DOCS_POLICY = (  # FastAPI's documentation page loads its scripts from a CDN and
 DOCS_PATH = "/docs"
 STREAMS = "/events/"
 NOT_OF_PAGES = frozenset({b"range", b"if-none-match", b"if-modified-since"})  # answered here, or not at all
+WAITING = "/status/"  # with ?wait= it is slow by intention, and counted apart
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
@@ -79,6 +81,7 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         method = scope["method"]
+        known = method if method in METHODS else "OTHER"
         headless = method == "HEAD" and not scope["path"].startswith(STREAMS)
         if headless:
             scope["method"] = "GET"
@@ -107,9 +110,10 @@ class RequestContext:
         finally:
             seconds = time.perf_counter() - began
             route = _route(scope)
-            self._count(method if method in METHODS else "OTHER", route, status, seconds)
+            waited = "?wait" if route.startswith(WAITING) and b"wait=" in scope["query_string"] else ""
+            self._count(known, route + waited, status, seconds)
             if log.isEnabledFor(logging.INFO):
-                fields = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 2)}
+                fields = {"method": known, "route": route, "status": status, "ms": round(seconds * 1000, 2)}
                 log.info("request", extra=fields | {"session_id": _session(scope)})
 
 
@@ -117,9 +121,10 @@ class Crashes:
     """Answers what nobody expected: Starlette's own handler stands outside all middleware, where the request id and
     the headers for other origins are lost."""
 
-    def __init__(self, app: ASGIApp, *, answer: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, answer: ASGIApp, report: Report) -> None:
         self._app = app
         self._answer = answer
+        self._report = report
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -138,6 +143,7 @@ class Crashes:
                 log.info("caller left while it was answered", extra={"route": _route(scope)})
                 return
             log.exception("request crashed", extra={"method": scope["method"], "route": _route(scope)})
+            self._report(error, _about(scope))
             if started:
                 raise
             await self._answer(scope, receive, send)
@@ -389,6 +395,13 @@ def _route(scope: Scope) -> str:
     if path:
         return str(path)
     return "static" if scope.get("method") in ("GET", "HEAD") else "none"
+
+
+def _about(scope: Scope) -> dict[str, str]:
+    """What a crash is reported with: the template and the ids, nothing of the caller's words."""
+    method = scope["method"] if scope["method"] in METHODS else "OTHER"
+    ids = {"request_id": scope["state"]["request_id"], "session_id": _session(scope) or ""}
+    return {"where": "request", "method": method, "route": _route(scope), **ids}
 
 
 def _session(scope: Scope) -> str | None:

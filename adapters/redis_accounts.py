@@ -115,6 +115,10 @@ class RedisAccounts:
     def today(self) -> str:
         return self._clock().strftime("%Y-%m-%d")
 
+    async def committed_today(self) -> float:
+        """What all sessions together have spent and reserved today."""
+        return _usd(await self._link.command("GET", f"{PREFIX}day:{self.today()}"))
+
     async def reserve(self, charges: list[Charge], *, max_cost_usd: float | None) -> None:
         if not charges:
             return

@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast
@@ -448,7 +448,7 @@ class RedisStore:
         self._link.check()
         return int(await self._link.command("SCARD", ACTIVE))
 
-    async def count_by_status(self, statuses: list[str]) -> dict[str, int]:
+    async def count_by_status(self, statuses: Iterable[str]) -> dict[str, float]:
         """How many sessions there are of each status."""
 
         async def count() -> Any:

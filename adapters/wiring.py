@@ -19,7 +19,7 @@ import signal
 import socket
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
@@ -43,7 +43,7 @@ from adapters.export_pdf import write_pdf
 from adapters.export_pptx import write_pptx
 from adapters.export_webp import write_webp
 from adapters.export_zip import zip_chunks
-from adapters.local_runner import LocalRunner
+from adapters.local_runner import LocalRunner, Report, report_nobody
 from adapters.metrics import Metrics
 from adapters.process_pool import ProcessPool
 from adapters.rule_writer import RuleWriter
@@ -80,9 +80,12 @@ from session_manager import (
 from utils import ProjectFiles, end_task, utc_now, write_whole
 
 if TYPE_CHECKING:
-    from adapters.docket_runner import Jobs
+    from adapters.docket_runner import DocketRunner, Jobs
+    from adapters.error_tracking import ErrorTracker
+    from adapters.redis_accounts import RedisAccounts
     from adapters.redis_link import RedisLink
     from adapters.redis_store import RedisStore
+    from adapters.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +114,7 @@ M_ARENA_MAX = -8  # glibc's mallopt parameter
 
 
 @asynccontextmanager
-async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Studio]:
+async def open_studio(settings: Settings, metrics: Metrics, report: Report = report_nobody) -> AsyncIterator[Studio]:
     """The studio for these settings, with unfinished sessions back at work; closes what it opened.
 
     Raises `ConfigurationError` when the projects folder belongs to another process or cannot be used, or when Redis
@@ -120,21 +123,21 @@ async def open_studio(settings: Settings, metrics: Metrics) -> AsyncIterator[Stu
     async with AsyncExitStack() as stack:
         _settle_in()
         if settings.redis_url is None:
-            yield await _open_alone(settings, metrics, stack)
+            yield await _open_alone(settings, metrics, stack, report)
         else:
-            studio, _ = await _open_shared(settings, metrics, stack)
+            studio, _ = await _open_shared(settings, metrics, stack, report)
             _keep(stack, _clean_up_now_and_then(studio))
             yield studio
 
 
 @asynccontextmanager
-async def open_work(settings: Settings, metrics: Metrics) -> AsyncIterator[Studio]:
+async def open_work(settings: Settings, metrics: Metrics, report: Report = report_nobody) -> AsyncIterator[Studio]:
     """The studio of a worker that takes jobs from Redis; what it draws, every instance shows."""
     if settings.redis_url is None:
         raise ConfigurationError("REDIS_URL: a worker needs it; one process alone is `python main.py`.")
     async with AsyncExitStack() as stack:
         _settle_in()
-        studio, jobs = await _open_shared(settings, metrics, stack)
+        studio, jobs = await _open_shared(settings, metrics, stack, report)
         from adapters.docket_runner import working
 
         name = f"{socket.gethostname()}-{os.getpid()}"
@@ -152,7 +155,7 @@ def _settle_in() -> None:
     set_on_retry_hooks([])  # ours count; stamina's are imported at a first retry, maybe without a descriptor left
 
 
-async def _open_alone(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Studio:
+async def _open_alone(settings: Settings, metrics: Metrics, stack: AsyncExitStack, report: Report) -> Studio:
     """One process keeps everything: memory, and the journal behind it."""
     stack.enter_context(claim(settings.projects_dir))
     files = await _files(settings, stack)
@@ -162,7 +165,9 @@ async def _open_alone(settings: Settings, metrics: Metrics, stack: AsyncExitStac
     stack.callback(journal.close)
     manager = SessionManager(max_sessions=settings.max_sessions, journal=journal, clock=utc_now)
     ledger = Ledger(daily_budget_usd=settings.daily_budget_usd, journal=journal, clock=utc_now)
-    runner = LocalRunner(lambda session_id: studio.run(session_id), lambda session_id: studio.crashed(session_id))
+    runner = LocalRunner(
+        lambda session_id: studio.run(session_id), lambda session_id: studio.crashed(session_id), report=report
+    )
     studio = _studio(
         settings,
         metrics,
@@ -176,7 +181,9 @@ async def _open_alone(settings: Settings, metrics: Metrics, stack: AsyncExitStac
         signer=Signer(_signing_key(settings)),
     )
     metrics.watch_sessions(lambda: dict(Counter(session.status for session in manager.all())))
-    _keep(stack, metrics.watch_loop())
+    metrics.watch_queue(runner.depth)
+    metrics.watch_day(ledger.committed_today, settings.daily_budget_usd)
+    _watch(metrics, settings, studio, stack)
     _keep(stack, _clean_up_now_and_then(studio))
     stack.push_async_callback(runner.stop, grace=STOP_SECONDS)
     stack.enter_context(_told_of_signals(runner.begin_stop, drain_seconds=settings.drain_seconds))
@@ -188,7 +195,9 @@ async def _open_alone(settings: Settings, metrics: Metrics, stack: AsyncExitStac
     return studio
 
 
-async def _open_shared(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> tuple[Studio, Jobs]:
+async def _open_shared(
+    settings: Settings, metrics: Metrics, stack: AsyncExitStack, report: Report
+) -> tuple[Studio, Jobs]:
     """One of many processes: Redis keeps the sessions, the money and the jobs."""
     url = settings.redis_url.get_secret_value() if settings.redis_url else ""
     with _needs_packages("REDIS_URL"):
@@ -211,6 +220,7 @@ async def _open_shared(settings: Settings, metrics: Metrics, stack: AsyncExitSta
     listening = asyncio.Event()
     _keep(stack, store.listen(listening))
     runner = DocketRunner(docket)
+    accounts = RedisAccounts(link, daily_budget_usd=settings.daily_budget_usd, clock=utc_now)
     key = settings.signing_key.get_secret_value().encode() if settings.signing_key else None
     studio = _studio(
         settings,
@@ -219,20 +229,32 @@ async def _open_shared(settings: Settings, metrics: Metrics, stack: AsyncExitSta
         files=await _files(settings, stack),
         kept=await _with_projects(store, settings, stack),
         journal=journal,
-        ledger=RedisAccounts(link, daily_budget_usd=settings.daily_budget_usd, clock=utc_now),
+        ledger=accounts,
         runner=runner,
         flights=RedisFlights(link, lease_seconds=settings.job_lease_seconds),
         signer=Signer(key or await store.shared_secret(secrets.token_hex(32))),
     )
-    counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
-    metrics.watch_sessions(lambda: counts)
-    _keep(stack, _count_now_and_then(store, counts))
-    _keep(stack, metrics.watch_loop())
+    settings.projects_dir.mkdir(parents=True, exist_ok=True)
+    shared = _Shared()
+    metrics.watch_sessions(lambda: shared.sessions)
+    metrics.watch_queue(lambda: shared.queue)
+    metrics.watch_day(lambda: shared.today, settings.daily_budget_usd)
+    _keep(stack, shared.keep_counting(store, runner, accounts))
+    _watch(metrics, settings, studio, stack)
     stack.enter_context(_told_of_signals(runner.begin_stop, drain_seconds=settings.drain_seconds))
     await listening.wait()
     gc.freeze()
-    lease, tries = settings.job_lease_seconds, settings.job_max_tries
-    return studio, Jobs(studio, store, runner, docket, lease_seconds=lease, max_tries=tries, clock=utc_now)
+    return studio, Jobs(
+        studio,
+        store,
+        runner,
+        docket,
+        lease_seconds=settings.job_lease_seconds,
+        max_tries=settings.job_max_tries,
+        clock=utc_now,
+        report=report,
+        crashed=metrics.crash,
+    )
 
 
 async def _open_link(settings: Settings, stack: AsyncExitStack) -> RedisLink:
@@ -291,12 +313,49 @@ def _studio(
     )
 
 
-async def _count_now_and_then(store: RedisStore, counts: dict[str, int]) -> None:
-    """Bring what is shown of all instances' sessions up to date, for ever."""
-    while True:
-        with contextlib.suppress(StorageUnavailable):
-            counts.update(await store.count_by_status(list(counts)))
-        await asyncio.sleep(COUNT_SECONDS)
+class _Shared:
+    """What Redis knew a moment ago of all processes together: a scrape does not wait for it."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, float] = dict.fromkeys(STATUSES, 0)
+        self.queue: dict[str, float] = {"waiting": 0, "running": 0}
+        self.today = 0.0
+
+    async def keep_counting(self, store: RedisStore, runner: DocketRunner, accounts: RedisAccounts) -> None:
+        """Look again now and then, for ever."""
+        while True:
+            with contextlib.suppress(StorageUnavailable):
+                self.sessions = await store.count_by_status(list(STATUSES))
+                self.queue = await runner.depth()
+                self.today = await accounts.committed_today()
+            await asyncio.sleep(COUNT_SECONDS)
+
+
+def _watch(metrics: Metrics, settings: Settings, studio: Studio, stack: AsyncExitStack) -> None:
+    """Show at each scrape what is not counted by events."""
+    metrics.watch_disk(settings.projects_dir)
+    asked = {name: provider for name, provider in studio.providers.items() if name != "draft"}
+    metrics.watch_providers(lambda: {name: provider.health()[0] == "available" for name, provider in asked.items()})
+    _keep(stack, metrics.watch_loop())
+    _keep(stack, metrics.watch_ready(studio.check_ready))
+
+
+def open_error_tracker(settings: Settings) -> ErrorTracker | None:
+    """What crashes are reported to where `ERROR_DSN` is set; raises `ConfigurationError`."""
+    if settings.error_dsn is None:
+        return None
+    with _needs_packages("ERROR_DSN"):
+        from adapters.error_tracking import ErrorTracker
+    return ErrorTracker(settings.error_dsn, version=VERSION, environment=settings.environment)
+
+
+def open_telemetry(settings: Settings, paths: Iterable[str]) -> Telemetry | None:
+    """What exports by OpenTelemetry where that is switched on; raises `ConfigurationError`."""
+    if not settings.fastapi_otel_auto_configure:
+        return None
+    with _needs_packages("FASTAPI_OTEL_AUTO_CONFIGURE"):
+        from adapters.telemetry import Telemetry
+    return Telemetry(paths=paths, version=VERSION, environment=settings.environment)
 
 
 @contextmanager

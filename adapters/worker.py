@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import uvicorn
 from starlette.applications import Starlette
@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from adapters.local_runner import report_nobody
 from adapters.logs import set_up_logs
 from adapters.metrics import CONTENT_TYPE, Metrics
-from adapters.wiring import check_start, open_work
+from adapters.wiring import check_start, open_error_tracker, open_work
 from business_logic import Studio
 from config import VERSION, ConfigurationError, Settings, load_settings
 from models import StorageUnavailable
@@ -28,11 +29,16 @@ STOP_SECONDS = 1  # for requests to this small server, before the worker itself 
 def create_worker(settings: Settings) -> Starlette:
     """The worker as an application: it works from its start to its end."""
     counted = Metrics()
+    counted.tell_about(version=VERSION, environment=settings.environment, queue="redis")
+    tracker = open_error_tracker(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_work(settings, counted) as opened:
-            app.state.studio = opened
+        async with AsyncExitStack() as stack:
+            if tracker is not None:
+                stack.push_async_callback(tracker.aclose)
+            report = tracker.report if tracker is not None else report_nobody
+            app.state.studio = await stack.enter_async_context(open_work(settings, counted, report))
             log.info("worker ready", extra={"environment": settings.environment, "version": VERSION})
             yield
         log.info("worker stopped")
@@ -68,11 +74,11 @@ def main() -> int:
         settings = load_settings()
         if settings.redis_url is None:
             raise ConfigurationError("REDIS_URL: a worker needs it; one process alone is `python main.py`.")
+        set_up_logs(level=settings.log_level, json_lines=settings.environment != "development")
         check_start(settings)
     except ConfigurationError as error:
-        print(error, file=sys.stderr)  # noqa: T201 (there is no log yet)
+        print(error, file=sys.stderr)  # noqa: T201 (in one sentence, however the log is written)
         return 1
-    set_up_logs(level=settings.log_level, json_lines=settings.environment != "development")
     uvicorn.run(
         create_worker(settings),
         host=settings.worker_host,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import io
 import os
 import shutil
@@ -16,7 +17,7 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
-from adapters.local_runner import LocalRunner
+from adapters.local_runner import LocalRunner, Report, report_nobody
 from adapters.metrics import Metrics
 from adapters.rule_writer import RuleWriter
 from adapters.sandbox import Sandbox
@@ -101,14 +102,18 @@ class Threads:
 
 
 @asynccontextmanager
-async def open_small_studio(settings: Settings, painter: FlatPainter, metrics: Metrics) -> AsyncIterator[Studio]:
-    """A studio on disk under `settings.projects_dir`, without providers."""
+async def open_small_studio(
+    settings: Settings, painter: FlatPainter, metrics: Metrics, report: Report = report_nobody, **changes: Any
+) -> AsyncIterator[Studio]:
+    """A studio on disk under `settings.projects_dir`, without providers; `changes` are collaborators of your own."""
     journal = SqliteJournal(settings.projects_dir / "journal.db")
     settings.projects_dir.mkdir(parents=True, exist_ok=True)
     journal.start()
     manager = SessionManager(max_sessions=settings.max_sessions, journal=journal, clock=utc_now)
     ledger = Ledger(daily_budget_usd=None, journal=journal, clock=utc_now)
-    runner = LocalRunner(lambda session_id: opened.run(session_id), lambda session_id: opened.crashed(session_id))
+    runner = LocalRunner(
+        lambda session_id: opened.run(session_id), lambda session_id: opened.crashed(session_id), report=report
+    )
     opened = Studio(
         store=LocalStore(manager, ledger, journal),
         journal=journal,
@@ -139,6 +144,7 @@ async def open_small_studio(settings: Settings, painter: FlatPainter, metrics: M
         observe=metrics.observe,
         clock=utc_now,
     )
+    opened = dataclasses.replace(opened, **changes)
     try:
         yield opened
     finally:

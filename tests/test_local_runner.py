@@ -91,6 +91,28 @@ async def test_sessions_run_side_by_side(runner: LocalRunner, work: Work) -> Non
     assert work.most_at_once == 3
 
 
+async def test_who_waits_and_who_is_at_work_is_told(runner: LocalRunner, work: Work) -> None:
+    for session_id in "aab":
+        runner.start(session_id)
+
+    assert runner.depth() == {"waiting": 1, "running": 2}
+    work.go.set()
+    await idle(runner)
+    assert runner.depth() == {"waiting": 0, "running": 0}
+
+
+async def test_a_crash_is_reported_once_with_its_session(work: Work) -> None:
+    reported: list[tuple[BaseException, dict[str, str]]] = []
+    runner = LocalRunner(work.run, work.crashed, report=lambda error, about: reported.append((error, dict(about))))
+    work.error, work.telling_error = RuntimeError("a bug"), SessionNotFound()
+    work.go.set()
+    runner.start("a")
+
+    await idle(runner)
+
+    assert reported == [(work.error, {"where": "run", "session_id": "a", "request_id": ""})]
+
+
 async def test_a_crash_is_told_and_logged(runner: LocalRunner, work: Work, caplog: pytest.LogCaptureFixture) -> None:
     work.error = RuntimeError("a bug")
     work.go.set()

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,12 @@ async def test_a_stream_that_outlives_its_reader_is_no_crash(caplog: pytest.LogC
     async def send(message: Message) -> None:
         assert message["type"] == "http.response.start"
 
-    await Crashes(stream, answer=answer)({"type": "http", "method": "GET", "path": "/events/1"}, receive, send)
+    def report(error: BaseException, about: Mapping[str, str]) -> None:
+        raise AssertionError("nobody is told")
+
+    await Crashes(stream, answer=answer, report=report)(
+        {"type": "http", "method": "GET", "path": "/events/1"}, receive, send
+    )
 
     assert "crashed" not in caplog.text
 
