@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import cast
 
 from pydantic import TypeAdapter
 
-from adapters.redis_link import PREFIX, RedisLink
+from adapters.redis_link import NANO, PREFIX, SUMS_KEPT, RedisLink
 from models import BudgetReached
 from session_manager import CENT_DUST, MOST_A_CALL_COSTS, Charge, ChargeState, day_budget_reached
 
-NANO = 1_000_000_000
-SUMS_KEPT = timedelta(days=60)  # a session's and a day's sum, since they last changed
 OPEN = f"{PREFIX}open"  # the open charges of all sessions
 CHARGE = TypeAdapter(Charge)
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PREFIX = "story:"
+NANO = 1_000_000_000  # money is kept as whole nano-dollars
+SUMS_KEPT = timedelta(days=60)  # a session's and a day's sum of money, since they last changed
 CONNECTIONS = 64  # a pool that waits: redis-py's own raises at its end
 POOL_SECONDS = 5.0
 CONNECT_SECONDS = 2.0

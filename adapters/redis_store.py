@@ -18,10 +18,11 @@ from uuid import uuid4
 from pydantic import TypeAdapter
 from redis.exceptions import RedisError
 
-from adapters.redis_link import PREFIX, RedisLink
+from adapters.redis_link import NANO, PREFIX, SUMS_KEPT, RedisLink
 from models import UNFINISHED, IdempotencyConflict, ServiceFull, Session, SessionNotFound, StorageUnavailable
 from session_manager import (
     SCENE_BODY,
+    VERSION_GAP,
     Answer,
     ChangeScene,
     ChangeSession,
@@ -253,8 +254,14 @@ class RedisStore:
         return await self._keep(session, key, most=self._max_sessions)
 
     async def restore(self, session: Session) -> Session:
-        """Take in a session that was kept elsewhere; the one that is here wins when there is one already."""
-        return await self._keep(session, None, most=-1)
+        """Take in a session that was kept elsewhere; the one that is here wins when there is one already.
+
+        Its version is higher than any that was given out before, and what it has spent counts as spent.
+        """
+        version = max(session.version + VERSION_GAP, int(self._clock().timestamp() * 1000))
+        spent, kept_for = round(session.cost_usd * NANO), int(SUMS_KEPT.total_seconds())
+        await self._link.command("SET", f"{PREFIX}spent:{session.session_id}", spent, "EX", kept_for, "NX")
+        return await self._keep(dataclasses.replace(session, version=version), None, most=-1)
 
     async def _keep(self, session: Session, key: IdempotencyKey | None, *, most: int) -> Session:
         named = "" if key is None else _idempotency_key(key)
