@@ -19,6 +19,7 @@ from benchmarks import (
     crowd,
     drafts,
     flat,
+    fleet,
     footprint,
     handing_over,
     pace,
@@ -44,6 +45,7 @@ BARS: dict[str, Callable[..., list[Figure]]] = {
     "crowd": crowd.measure,
     "flat": flat.measure,
     "page": page.measure,
+    "fleet": fleet.measure,
 }
 
 

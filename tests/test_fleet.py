@@ -71,6 +71,8 @@ def test_any_instance_answers_for_any_session(fake: FakeProviders) -> None:
                     assert service.client.get(scene["image_url"]).raise_for_status().headers["content-type"]
         drawn = [worker.client.get("/metrics").text.count('outcome="ok"') for worker in fleet.workers]
         assert all(drawn)  # both have worked
+        logs = "".join(server.log() for server in [*fleet.instances, *fleet.workers])
+        assert fleet.redis.password not in logs
         spent = sum(fake.counts()["usd"].values())
         assert sum(state["cost_usd"] for state in states) == pytest.approx(spent, abs=1e-6)
 

@@ -266,11 +266,10 @@ SECRETS = {
     "API_KEYS": f"ann:{ANN},ben:{BEN}",
     "ADMIN_API_KEY": ADMIN,
     "SIGNING_KEY": "zqx-signing-key",
-    "REDIS_URL": "redis://user:zqx-redis-password@127.0.0.1:1/0",
     "DATABASE_URL": "postgresql://user:zqx-database-password@127.0.0.1:1/stories",
     **KEYS,
 }
-MARKS = [ANN, BEN, ADMIN, "zqx-signing-key", "zqx-redis", "zqx-database", "zqx-storage", TEXT_KEY, IMAGE_KEY]
+MARKS = [ANN, BEN, ADMIN, "zqx-signing-key", "zqx-database", "zqx-storage", TEXT_KEY, IMAGE_KEY]
 TOLD, DRAWN = "Zqxstoryword", "Zqxpromptword"  # of a story and of a prompt: never in the log
 
 
