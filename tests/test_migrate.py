@@ -6,6 +6,7 @@ import asyncio
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -73,12 +74,12 @@ def test_the_newest_step_is_the_one_this_version_needs() -> None:
     assert {len(revision) for revision in revisions} == {4}
 
 
-async def test_many_that_start_at_once_take_turns(postgres: PostgresServer) -> None:
-    url = await asyncio.to_thread(postgres.new_database)
+def test_many_that_start_at_once_take_turns(empty: str, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(6) as threads:
+        ended = list(threads.map(lambda _: run(database_url=empty, folder=tmp_path), range(6)))
 
-    said = await asyncio.gather(*(migrate(url) for _ in range(8)))
-
-    assert said == [f"schema {SCHEMA}, this version needs {SCHEMA}"] * 8
+    assert [one.stderr for one in ended] == [""] * 6
+    assert [one.stdout for one in ended] == [f"schema {SCHEMA}, this version needs {SCHEMA}\n"] * 6
 
 
 async def test_what_is_kept_survives_a_second_upgrade(postgres: PostgresServer) -> None:
