@@ -8,16 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from adapters.migrate import FOLDER, migrate
+from adapters.migrate import FOLDER, LOCK, migrate
 from adapters.postgres_projects import SCHEMA, open_projects
 from config import ConfigurationError
 from tests.fake_providers import REPOSITORY
-from tests.postgres_server import PASSWORD, PostgresServer
+from tests.postgres_server import PASSWORD, PATIENCE_SECONDS, PostgresServer
 from tests.projects_contract import new_project
 from tests.service import free_port
 
@@ -73,12 +74,24 @@ def test_the_newest_step_is_the_one_this_version_needs() -> None:
     assert {len(revision) for revision in revisions} == {4}
 
 
-async def test_many_that_start_at_once_take_turns(postgres: PostgresServer) -> None:
+async def test_many_that_start_at_once_take_turns(postgres: PostgresServer, tmp_path: Path) -> None:
     url = await asyncio.to_thread(postgres.new_database)
+    first = await asyncpg.connect(url)
+    try:
+        await first.execute(f"SELECT pg_advisory_lock({LOCK})")  # as one that is in the middle of it
+        others = [asyncio.create_task(asyncio.to_thread(run, database_url=url, folder=tmp_path)) for _ in range(4)]
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await first.fetchval(waiting) < 4:  # noqa: ASYNC110 (PostgreSQL cannot tell us)
+                await asyncio.sleep(0.05)
+        assert await first.fetchval("SELECT to_regclass('approved_projects')") is None
+    finally:
+        await first.close()
 
-    said = await asyncio.gather(*(migrate(url) for _ in range(8)))
+    ended = await asyncio.gather(*others)
 
-    assert said == [f"schema {SCHEMA}, this version needs {SCHEMA}"] * 8
+    assert [one.stderr for one in ended] == [""] * 4
+    assert [one.stdout for one in ended] == [f"schema {SCHEMA}, this version needs {SCHEMA}\n"] * 4
 
 
 async def test_what_is_kept_survives_a_second_upgrade(postgres: PostgresServer) -> None:
