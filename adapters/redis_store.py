@@ -115,6 +115,11 @@ redis.call('PUBLISH', '{CHANGED}', id .. ' ' .. version)
 return 1
 """
 )
+VERSIONS = """
+local found = {}
+for at, hash in ipairs(KEYS) do found[at] = redis.call('HGET', hash, 'v') or '' end
+return found
+"""
 DELETE = f"""
 local hash, id = KEYS[1], ARGV[1]
 local now = redis.call('HMGET', hash, 'st', 'key', 'owner')
@@ -245,6 +250,7 @@ class RedisStore:
         self._clock = clock
         self._cache: OrderedDict[str, Session] = OrderedDict()
         self._cached_chars = 0
+        self._versions = _Versions(link)
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
         self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
 
@@ -303,11 +309,10 @@ class RedisStore:
 
     async def get(self, session_id: str) -> Session:
         kept = self._cache.get(session_id)
-        if kept is not None:
-            version = await self._link.command("HGET", session_key(session_id), "v")
-            if version is not None and int(version) == kept.version:
+        if kept is not None and await self._versions(session_id) == kept.version:
+            if session_id in self._cache:
                 self._cache.move_to_end(session_id)
-                return kept
+            return kept
         fields = await self._link.command("HGETALL", session_key(session_id))
         if not fields:
             self._forget(session_id)
@@ -597,6 +602,41 @@ class RedisStore:
     async def forget_tries(self, job: str) -> None:
         """The job has ended."""
         await self._link.command("DEL", f"{PREFIX}tries:{job}")
+
+
+class _Versions:
+    """The versions of sessions as they are now. Whoever asks while a question is under way shares the next one.
+
+    A command costs our side several times what it costs Redis: under load one of them serves many readers.
+    """
+
+    def __init__(self, link: RedisLink) -> None:
+        self._link = link
+        self._wanted: dict[str, asyncio.Future[int | None]] = {}
+        self._asking: asyncio.Task[None] | None = None
+
+    async def __call__(self, session_id: str) -> int | None:
+        """The version, None when there is no such session; raises `StoreUnavailable`."""
+        answer = self._wanted.get(session_id)
+        if answer is None:
+            answer = self._wanted[session_id] = asyncio.get_running_loop().create_future()
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask())
+        return await asyncio.shield(answer)
+
+    async def _ask(self) -> None:
+        while self._wanted:
+            wanted, self._wanted = self._wanted, {}
+            try:
+                found = await self._link.run(VERSIONS, [session_key(session_id) for session_id in wanted], [])
+            except Exception as error:
+                for answer in wanted.values():
+                    answer.set_exception(error)
+                    answer.exception()  # somebody may have stopped waiting
+            else:
+                for answer, version in zip(wanted.values(), found, strict=True):
+                    answer.set_result(int(version) if version else None)
+        self._asking = None
 
 
 def _head_fields(session: Session) -> list[str | bytes]:
