@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     reload: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     cors_origins: CommaList = ("*",)
+    secrets_dir: Path | None = None
 
     openrouter_api_key: SecretStr | None = None
     runware_api_key: SecretStr | None = None
@@ -74,17 +75,6 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     job_lease_seconds: float = Field(default=15, gt=0)
     job_max_tries: int = Field(default=5, ge=1)
-    secrets_dir: Path | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_secret_files(cls, given: dict[str, object]) -> dict[str, object]:
-        """What the environment leaves open is read from the files of SECRETS_DIR, each named like its setting."""
-        if folder := given.get("secrets_dir"):
-            for name, value in secret_files(Path(str(folder)), cls.model_fields).items():
-                if given.get(name, "") == "":
-                    given[name] = value
-        return given
 
     @field_validator("cors_origins", "image_origins", "trusted_proxies", mode="before")
     @classmethod
@@ -120,6 +110,16 @@ class Settings(BaseSettings):
     @classmethod
     def _split_keys(cls, value: object) -> object:
         return parse_api_keys(value) if isinstance(value, str) else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_secret_files(cls, given: dict[str, object]) -> dict[str, object]:
+        """What the environment leaves open is read from the files of SECRETS_DIR, each named like its setting."""
+        if folder := given.get("secrets_dir"):
+            for name, value in secret_files(Path(str(folder)), cls.model_fields).items():
+                if given.get(name, "") == "":
+                    given[name] = value
+        return given
 
     @field_validator("*", mode="before")
     @classmethod
