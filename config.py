@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -34,6 +35,7 @@ class Settings(BaseSettings):
     error_dsn: SecretStr | None = None
     fastapi_otel_auto_configure: bool = False
     cors_origins: CommaList = ("*",)
+    secrets_dir: Path | None = None
 
     openrouter_api_key: SecretStr | None = None
     runware_api_key: SecretStr | None = None
@@ -115,6 +117,16 @@ class Settings(BaseSettings):
     def _split_keys(cls, value: object) -> object:
         return parse_api_keys(value) if isinstance(value, str) else value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_secret_files(cls, given: dict[str, object]) -> dict[str, object]:
+        """What the environment leaves open is read from the files of SECRETS_DIR, each named like its setting."""
+        if folder := given.get("secrets_dir"):
+            for name, value in secret_files(Path(str(folder)), cls.model_fields).items():
+                if given.get(name, "") == "":
+                    given[name] = value
+        return given
+
     @field_validator("*", mode="before")
     @classmethod
     def _empty_means_default(cls, value: object, info: object) -> object:
@@ -177,6 +189,18 @@ def load_settings() -> Settings:
         raise ConfigurationError(f"{name}: {message}." if name else f"{message[0].upper()}{message[1:]}.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(".env: the file cannot be read as UTF-8 text.") from error
+
+
+def secret_files(folder: Path, names: Container[str]) -> dict[str, str]:
+    """The text of those files of the folder without its last line break; raises ValueError in one sentence."""
+    found = {}
+    try:
+        for file in sorted(folder.iterdir()):
+            if file.name.lower() in names and file.is_file():
+                found[file.name.lower()] = file.read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError):
+        raise ValueError("SECRETS_DIR: set it to a folder whose files this process can read as UTF-8 text") from None
+    return found
 
 
 def parse_api_keys(value: str) -> dict[str, str]:

@@ -87,6 +87,11 @@ class Server:
         return (self.folder / "server.log").read_text("utf-8", "replace")
 
     @property
+    def running(self) -> bool:
+        """Whether it was started and neither stopped nor killed by us since."""
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid

@@ -152,6 +152,75 @@ def test_an_unreadable_file_is_said_in_one_sentence(tmp_path: Path) -> None:
         load_settings()
 
 
+@pytest.fixture
+def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    monkeypatch.setenv("SECRETS_DIR", str(folder))
+    return folder
+
+
+def test_secrets_are_read_from_files_named_like_the_settings(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (secrets / "api_keys").write_text("ann:kVb2-a-key,ben:9sQx-a-key\n", "utf-8")
+    (secrets / "SIGNING_KEY").write_text(" spaces are part of it \r\n", "utf-8")
+    (secrets / "postgres_password").write_text("not a setting", "utf-8")
+
+    settings = load(monkeypatch, ENVIRONMENT="production", CORS_ORIGINS="https://stories.example")
+
+    assert {name: key.get_secret_value() for name, key in settings.api_keys.items()} == {
+        "ann": "kVb2-a-key",
+        "ben": "9sQx-a-key",
+    }
+    assert settings.signing_key
+    assert settings.signing_key.get_secret_value() == " spaces are part of it "
+    assert settings.public()["SECRETS_DIR"] == str(secrets)
+
+
+def test_the_environment_wins_over_a_secret_file_unless_it_is_empty(
+    secrets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("runware_api_key", "openrouter_api_key", "signing_key"):
+        (secrets / name).write_text(f"{name} of the file\n", "utf-8")
+    (tmp_path / ".env").write_text("RUNWARE_API_KEY=of .env\nSIGNING_KEY=\n", "utf-8")
+
+    settings = load(monkeypatch, OPENROUTER_API_KEY="of the environment")
+
+    values = (settings.openrouter_api_key, settings.runware_api_key, settings.signing_key)
+    assert [value and value.get_secret_value() for value in values] == [
+        "of the environment",
+        "of .env",
+        "signing_key of the file",
+    ]
+
+
+def test_an_empty_secret_file_means_not_set(secrets: Path) -> None:
+    (secrets / "runware_api_key").write_text("\n", "utf-8")
+
+    assert load_settings().runware_api_key is None
+
+
+def test_a_wrong_value_in_a_secret_file_is_named_and_not_told(secrets: Path) -> None:
+    (secrets / "api_keys").write_text("zqxmark", "utf-8")
+
+    with pytest.raises(ConfigurationError, match=r"^API_KEYS: .*\.$") as refusal:
+        load_settings()
+
+    assert "zqxmark" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("made", ["nothing", "a file", "no text"])
+def test_a_secrets_folder_that_cannot_be_read_is_one_sentence(
+    secrets: Path, monkeypatch: pytest.MonkeyPatch, made: str
+) -> None:
+    (secrets / "signing_key").write_bytes(b"\xff\xfe")
+    place = {"nothing": secrets / "nothing", "a file": secrets / "signing_key", "no text": secrets}[made]
+
+    with pytest.raises(ConfigurationError, match=r"^SECRETS_DIR: .*\.$") as refusal:
+        load(monkeypatch, SECRETS_DIR=str(place))
+
+    assert "\n" not in str(refusal.value)
+
+
 def test_secrets_are_only_configured_or_missing(tmp_path: Path) -> None:
     marked = {name: f"zqxmark-{name}" for name in SECRETS - {"api_keys"}}
     chosen = plain_settings(tmp_path, api_keys="ann:zqxmark-key", **marked)

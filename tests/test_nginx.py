@@ -26,22 +26,24 @@ from tests.service import Service, free_port, ready
 from tests.stories import story
 from tests.test_hostile_requests import CASES, MARK, Hostile
 
-CONFIGURATION = REPOSITORY / "deploy" / "nginx" / "nginx.conf"
+SHIPPED = REPOSITORY / "deploy" / "nginx"
+ONE, SEVERAL = "upstream.conf", "upstream-compose.conf"
 AT_ONCE = 20  # hostile requests at a time
 
 
 class Nginx:
-    """nginx with our configuration on a free port in front of `upstream`, its files in `folder`."""
+    """nginx with our configuration on a free port before the instances at those ports, its files in `folder`."""
 
-    def __init__(self, upstream: int, folder: Path, **changes: str) -> None:
+    def __init__(self, instances: int | tuple[int, int], folder: Path, **changes: str) -> None:
         self._program = need_program("nginx")
         self.port = free_port()
         self._folder = folder
         self._arguments = [self._program, "-p", str(folder), "-c", str(folder / "nginx.conf")]
-        (folder / "nginx.conf").write_text(self._configuration(upstream, changes), "utf-8")
+        (folder / "nginx.conf").write_text(self._configuration(changes), "utf-8")
+        (folder / "upstream.conf").write_text(upstream(instances), "utf-8")
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=PATIENCE_SECONDS)
 
-    def _configuration(self, upstream: int, changes: dict[str, str]) -> str:
+    def _configuration(self, changes: dict[str, str]) -> str:
         """The file as it is shipped, with places and ports of our own."""
         places = {
             "user www-data;": "user root;" if os.getuid() == 0 else "",
@@ -51,13 +53,9 @@ class Nginx:
             "worker_processes auto": "worker_processes 1",
             "listen 80 default_server": f"listen 127.0.0.1:{self.port} default_server",
             "    listen [::]:80 default_server;\n": "",
-            "server 127.0.0.1:8000": f"server 127.0.0.1:{upstream}",
+            "/etc/nginx/upstream.conf": f"{self._folder}/upstream.conf",
         }
-        text = CONFIGURATION.read_text("utf-8")
-        for before, after in (places | changes).items():
-            assert before in text, f"{before} is not in nginx.conf"
-            text = text.replace(before, after)
-        return text
+        return changed((SHIPPED / "nginx.conf").read_text("utf-8"), places | changes)
 
     def test(self) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*self._arguments, "-t"], capture_output=True, text=True, check=False)
@@ -77,6 +75,9 @@ class Nginx:
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(timeout=PATIENCE_SECONDS)
 
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
     def log(self) -> str:
         path = self._folder / "error.log"
         return path.read_text("utf-8", "replace") if path.is_file() else ""
@@ -87,6 +88,21 @@ class Nginx:
         except OSError:
             return False
         return True
+
+
+def upstream(instances: int | tuple[int, int]) -> str:
+    """The shipped file for one or for several instances, with those at these ports of this machine."""
+    if isinstance(instances, int):
+        return changed((SHIPPED / ONE).read_text("utf-8"), {"127.0.0.1:8000": f"127.0.0.1:{instances}"})
+    places = {f"172.30.61.{11 + i}:8000": f"127.0.0.1:{port}" for i, port in enumerate(instances)}
+    return changed((SHIPPED / SEVERAL).read_text("utf-8"), places)
+
+
+def changed(text: str, changes: dict[str, str]) -> str:
+    for before, after in changes.items():
+        assert before in text, f"{before} is not in the configuration"
+        text = text.replace(before, after)
+    return text
 
 
 @pytest.fixture(scope="module")
