@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from tests.checks import PATIENCE_SECONDS, check_listed, check_pictures, drawing
 from tests.conftest import need_program, scale
 from tests.fake_providers import FakeProviders
 from tests.fleet import LEASE_SECONDS, Fleet
+from tests.s3_server import KEYS, S3Server
 from tests.service import ENDED, Json, Service, Worker, ready
 from tests.stories import story
 
@@ -361,3 +363,39 @@ def check_listed_of(fleet: Fleet, states: list[Json]) -> None:
 def test_a_worker_without_redis_says_what_to_set() -> None:
     with pytest.raises(RuntimeError, match="REDIS_URL: a worker needs it"), Worker():
         pass
+
+
+# --- All of it: Redis, PostgreSQL and S3 -----------------------------------------------------------------------
+
+
+def test_everything_together_and_each_of_it_dies_once(fake: FakeProviders, database_url: str, tmp_path: Path) -> None:
+    fake.control(text_ms=100, image_ms=400, spread=0.5)
+    with (
+        S3Server() as s3,
+        Fleet(fake, instances=0, workers=0, database_url=database_url, storage_url=s3.url(), **KEYS) as fleet,
+    ):
+        for number in range(2):  # no disk in common
+            fleet.add_instance(PROJECTS_DIR=str(tmp_path / f"instance-{number}"))
+            fleet.add_worker(PROJECTS_DIR=str(tmp_path / f"worker-{number}"))
+        one, two = fleet.instances
+        ids = begin(fleet, 200_000, 4)
+        drawings_under_way(fake, 2)
+        fleet.workers[0].kill()
+        fleet.redis.kill()
+        time.sleep(0.5)
+        fleet.redis.start()
+        one.kill()
+        states = check_all(two, fake, ids)
+        one.start()
+        body = {"session_id": ids[0], "approved_scenes": [0, 1, 2, 3]}
+        one.client.post("/approve", json=body).raise_for_status()
+
+        assert [project["project_id"] for project in two.client.get("/projects").json()["projects"]] == [ids[0]]
+        for service in (one, two):  # each fetches what the other worker has put into the bucket
+            for state in states:
+                for scene in state["scenes"]:
+                    assert len(service.client.get(scene["image_url"]).raise_for_status().content) > 10_000
+        fleet.redis.ask("FLUSHALL")  # the sessions are gone: what was approved is not
+        found = two.client.get("/projects", params={"q": states[0]["title"]}).raise_for_status().json()["projects"]
+        assert [project["project_id"] for project in found] == [ids[0]]
+        assert ready(two.status(ids[0])) == SCENES
