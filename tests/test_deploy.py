@@ -33,13 +33,6 @@ UNITS = sorted((REPOSITORY / "deploy" / "systemd").iterdir())
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").iterdir())
 ENVIRONMENTS = ("development", "staging", "production")
 
-# What other parts of the project bring.
-WORKER = {"WORKER_HOST", "WORKER_PORT"}
-COMING = {
-    "adapters.worker", "adapters.migrate",
-    "./deploy/prometheus", "./deploy/grafana/provisioning", "./deploy/grafana/dashboards",
-}  # fmt: skip
-
 OF_THE_IMAGE = {"MALLOC_ARENA_MAX", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "HOME"}
 
 SECONDS = 120  # a safety net: nothing is measured
@@ -208,11 +201,11 @@ def test_what_a_service_names_exists(name: str) -> None:
     assert set(service["networks"]) <= set(COMPOSE["networks"])
     assert set(service.get("depends_on", {})) <= set(SERVICES)
     for source, *_ in mounts:
-        assert source in COMPOSE["volumes"] or source in COMING or (REPOSITORY / source).exists(), source
+        assert source in COMPOSE["volumes"] or (REPOSITORY / source).exists(), source
     for file in service.get("env_file", []):
         assert (REPOSITORY / file).is_file()
     for module in re.findall(r"-m', '([\w.]+)'", str(service.get("command", ""))):
-        assert module in COMING or (REPOSITORY / f"{module.replace('.', '/')}.py").is_file(), module
+        assert (REPOSITORY / f"{module.replace('.', '/')}.py").is_file(), module
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -247,7 +240,7 @@ def test_no_secret_stands_in_the_compose_file() -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_every_variable_of_our_containers_is_a_setting(name: str) -> None:
     service = SERVICES[name]
-    known = {field.upper() for field in Settings.model_fields} | (WORKER if name.startswith("worker") else set())
+    known = {field.upper() for field in Settings.model_fields}
 
     assert set(service["environment"]) <= known
     assert {secret.upper() for secret in service["secrets"]} <= known
@@ -407,7 +400,7 @@ def test_what_a_unit_sets_is_a_setting_and_its_secrets_are_made(unit: Path, secr
     variables = {pair.split("=")[0] for line in re.findall(r"^Environment=(.+)$", text, re.M) for pair in line.split()}
     credentials = dict(re.findall(r"^LoadCredential=(\w+):(.+)$", text, re.M))
 
-    assert {name.lower() for name in variables - OF_THE_IMAGE - WORKER} <= set(Settings.model_fields)
+    assert {name.lower() for name in variables - OF_THE_IMAGE} <= set(Settings.model_fields)
     assert set(credentials) <= {file.name for file in secrets.iterdir()} & set(Settings.model_fields)
     assert all(path == f"/etc/story/secrets/{name}" for name, path in credentials.items())
     assert re.search(r"^NoNewPrivileges=yes$", text, re.M)
