@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 DOCKET = "story-jobs"  # how the keys of its queue begin
 AGAIN_SECONDS = 1.0  # between two tries while Redis does not answer
 POLL_SECONDS = 0.05  # a worker looks this often whether it has room again
+SPARE_CONNECTIONS = 100
 STOP_SECONDS = 5.0  # what is in flight may end; its ids are kept, so whoever goes on asks for them
 
 
@@ -80,8 +81,10 @@ def _draw_key(session_id: str, scene_id: str) -> str:
 
 
 @asynccontextmanager
-async def open_docket(url: str) -> AsyncIterator[Docket]:
-    """The queue of jobs; nothing of a job is kept once it has ended."""
+async def open_docket(url: str, *, at_once: int) -> AsyncIterator[Docket]:
+    """The queue of jobs, for a process that does so many at once; nothing of a job is kept once it has ended."""
+    connections = f"max_connections={SPARE_CONNECTIONS + 2 * at_once}"  # redis-py's pool raises at its end
+    url = f"{url}{'&' if '?' in url else '?'}{connections}"
     async with Docket(name=DOCKET, url=url, execution_ttl=timedelta(0)) as docket:
         yield docket
 

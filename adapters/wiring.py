@@ -141,10 +141,8 @@ async def open_work(settings: Settings, metrics: Metrics, report: Report = repor
         from adapters.docket_runner import working
 
         name = f"{socket.gethostname()}-{os.getpid()}"
-        concurrency = settings.image_concurrency * JOBS_PER_SLOT
-        await stack.enter_async_context(
-            working(jobs, name=name, concurrency=concurrency, in_all=settings.total_image_concurrency)
-        )
+        at_once, in_all = _jobs_at_once(settings), settings.total_image_concurrency
+        await stack.enter_async_context(working(jobs, name=name, concurrency=at_once, in_all=in_all))
         yield studio
 
 
@@ -207,7 +205,7 @@ async def _open_shared(
         from adapters.redis_store import RedisJournal, RedisStore
     link = await _open_link(settings, stack)
     with _as_configuration_error("REDIS_URL"):
-        docket = await stack.enter_async_context(open_docket(url))
+        docket = await stack.enter_async_context(open_docket(url, at_once=_jobs_at_once(settings)))
     journal = RedisJournal(link)
     store = RedisStore(
         link,
@@ -255,6 +253,10 @@ async def _open_shared(
         report=report,
         crashed=metrics.crash,
     )
+
+
+def _jobs_at_once(settings: Settings) -> int:
+    return settings.image_concurrency * JOBS_PER_SLOT
 
 
 async def _open_link(settings: Settings, stack: AsyncExitStack) -> RedisLink:
