@@ -365,9 +365,9 @@ def _needs_packages(setting: str) -> Iterator[None]:
     """A package that only this setting needs and that is not there is said in one sentence."""
     try:
         yield
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         raise ConfigurationError(
-            f"{setting}: {error.name} is not installed: pip install -r requirements-scale.txt."
+            f"{setting} needs packages that are not installed: pip install -r requirements-scale.txt."
         ) from error
 
 

@@ -95,8 +95,9 @@ class Prometheus:
         return {alert["labels"]["alertname"] for alert in alerts}
 
     def catch_up(self) -> None:
-        """Wait until every target that is up was scraped after this moment."""
-        now = time.time()
+        """Wait until every target that is up was scraped a second after this moment: an end is counted once it is on disk,
+        a moment after it is seen."""
+        now = time.time() + 1
         self.until(lambda: self.number(f"min(timestamp(up == 1)) > bool {now:.3f}") == 1)
 
     def until(self, reached: Any) -> None:

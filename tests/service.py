@@ -44,13 +44,20 @@ class Server:
         self._log: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self._close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        self._close()
+
+    def _close(self) -> None:
         self.client.close()
         if self._own_folder is not None:
             self._own_folder.cleanup()
@@ -64,7 +71,9 @@ class Server:
         )
         while not _healthy(self.port, self.health):
             if self._process.poll() is not None or time.perf_counter() - began > patience:
-                raise RuntimeError(f"{self.arguments} did not start:\n{self.log()[-3000:]}")
+                said = self.log()[-3000:]
+                self._signal(signal.SIGKILL)
+                raise RuntimeError(f"{self.arguments} did not start:\n{said}")
             time.sleep(POLL_SECONDS)
         self.start_seconds = time.perf_counter() - began
 

@@ -95,13 +95,19 @@ def test_no_caller_sees_a_version_twice_over_a_kill(fake: FakeProviders) -> None
     with Service(fake, image_concurrency=2) as service:
         session_id = service.generate(story(91_000, 4), num_scenes=4)
         drawings_under_way(fake, 1)
-        before = int(service.client.get(f"/status/{session_id}").headers["ETag"].strip('"'))
+        before = version(service, session_id)
         service.kill()
         service.start()
-        after = int(service.client.get(f"/status/{session_id}").headers["ETag"].strip('"'))
+        after = version(service, session_id)
 
         assert after > before
         assert ready(service.wait(session_id)) == 4
+
+
+def version(service: Service, session_id: str) -> int:
+    """The version in the tag, `"version-digest"`."""
+    tag: str = service.client.get(f"/status/{session_id}").headers["ETag"]
+    return int(tag.strip('"').partition("-")[0])
 
 
 # --- A torn journal --------------------------------------------------------------------------------------------

@@ -375,7 +375,7 @@ def test_a_missing_package_is_named_with_what_installs_it(tmp_path: Path) -> Non
 
     said = refusal(tmp_path, "s3://stories", PYTHONPATH=str(tmp_path))
 
-    assert said == "STORAGE_URL: obstore is not installed: pip install -r requirements-scale.txt.\n"
+    assert said == "STORAGE_URL needs packages that are not installed: pip install -r requirements-scale.txt.\n"
 
 
 def test_a_folder_has_one_process(tmp_path: Path) -> None:
