@@ -95,8 +95,7 @@ class Prometheus:
         return {alert["labels"]["alertname"] for alert in alerts}
 
     def catch_up(self) -> None:
-        """Wait until every target that is up was scraped a second after this moment: an end is counted once it is on disk,
-        a moment after it is seen."""
+        """Wait until every target that is up was scraped a second after now: an end is seen before it is counted."""
         now = time.time() + 1
         self.until(lambda: self.number(f"min(timestamp(up == 1)) > bool {now:.3f}") == 1)
 
