@@ -23,6 +23,7 @@ DOCKET = "story-jobs"  # how the keys of its queue begin
 AGAIN_SECONDS = 1.0  # between two tries while Redis does not answer
 POLL_SECONDS = 0.05  # a worker looks this often whether it has room again
 SPARE_CONNECTIONS = 100
+SILENT_SHARE = 0.9  # of a lease: workers look every quarter of it, so that a job is taken up within one and a quarter
 STOP_SECONDS = 5.0  # what is in flight may end; its ids are kept, so whoever goes on asks for them
 
 
@@ -181,7 +182,7 @@ async def working(jobs: Jobs, *, name: str, concurrency: int, in_all: int | None
         jobs.docket,
         name=name,
         concurrency=concurrency,
-        redelivery_timeout=timedelta(seconds=jobs.lease_seconds),
+        redelivery_timeout=timedelta(seconds=SILENT_SHARE * jobs.lease_seconds),
         reconnection_delay=timedelta(seconds=AGAIN_SECONDS),
         minimum_check_interval=timedelta(seconds=POLL_SECONDS),
     ) as worker:
