@@ -216,6 +216,7 @@ WRITABLE: tuple[WrittenField, ...] = ("title", "description")
 COST_DIGITS = 9  # of a dollar: a prompt costs some 0.0001
 BUSY: frozenset[SceneStatus] = frozenset({"prompting", "drawing"})
 DONE: frozenset[SceneStatus] = frozenset({"ready", "failed"})
+ANCHOR = "anchor:"  # before its id: a portrait that is drawn as a scene is
 
 
 # --- Collaborators ---------------------------------------------------------------------------------------------
@@ -899,11 +900,13 @@ class Studio:
         log.info("session ended", extra={"session_id": session.session_id, "status": session.status})
 
     async def _scatter(self, session_id: str) -> bool:
-        """Make a job of each scene that has work; False when there is none: portraits alone are drawn here."""
+        """Make a job of each scene that has work, else of each portrait; False when there is none."""
         session = await self.store.get(session_id)
         if self._halted(session) or session.story_bible is None:
             return False
         waiting = [scene.scene_id for scene in session.scenes if has_work(session, scene)]
+        if not waiting:  # portraits that no scene is waiting for
+            waiting = [f"{ANCHOR}{anchor.anchor_id}" for anchor in anchors_to_draw(session)]
         if waiting:
             await self.runner.scatter(session_id, waiting)
         return bool(waiting)
@@ -915,10 +918,12 @@ class Studio:
         """
         began = time.monotonic()
         try:
-            async with self.flights("", f"scene:{session_id}:{scene_id}"):
+            if scene_id.startswith(ANCHOR):
+                await self.draw_anchor(session_id, scene_id.removeprefix(ANCHOR))
+            async with self.flights("", f"scene:{session_id}:{scene_id}") as fence:
                 await self._close_left(session_id, f"{scene_id}:")
                 while await self._scene_waits(session_id, scene_id):
-                    await self.render(session_id, scene_id)
+                    await self.render(session_id, scene_id, fence)
             session = await self.store.get(session_id)
             if session.status in UNFINISHED and has_any_work(session):
                 if not any(has_work(session, scene) for scene in session.scenes):  # portraits that no scene needs
@@ -1001,7 +1006,7 @@ class Studio:
                 return
             await gather_bounded(len(jobs), jobs)
 
-    async def render(self, session_id: str, scene_id: str) -> None:
+    async def render(self, session_id: str, scene_id: str, fence: str = "") -> None:
         """Take one scene as far as it goes: prompt, picture, ready; what fails is a value on the scene."""
         began = time.monotonic()
         try:
@@ -1018,7 +1023,7 @@ class Studio:
         else:
             self.observe(SceneEnded("ready", time.monotonic() - began, reused=reused))
         finally:
-            await self.ledger.release_all(f"{session_id}:{scene_id}")
+            await self.ledger.release_all(f"{session_id}:{scene_id}", fence)
 
     async def _render(self, session_id: str, scene_id: str) -> bool:
         session = await self.still_wanted(session_id, scene_id)
@@ -1356,13 +1361,13 @@ class Studio:
         except UnreadableImage:
             raise  # it may be whole where it lies: `/continue` fetches it again
         except (BadImage, ProviderRefused):
-            self.journal.delete_drawing(session.owner, key)  # paid for, but of no use: the next try is a new drawing
+            task.forget()  # paid for, but of no use: the next try is a new drawing
             raise
         name = await asyncio.to_thread(self.files.keep_picture, picture.content, picture.suffix)
         kept = KeptPicture(name, picture.width, picture.height, drawing.seed, cost)
         body = json.dumps(dataclasses.asdict(kept))
         self.journal.save_answer(Answer(session.owner, key, "picture", body), self.clock())
-        self.journal.delete_drawing(session.owner, key)
+        task.forget()
         await self.store.commit()
         return kept
 
@@ -2115,6 +2120,7 @@ class Studio:
         return True
 
     async def _remove(self, session_id: str) -> None:
+        await self._close_left(session_id, "")
         await asyncio.to_thread(self.files.unlink, session_id, SESSION_FILE)  # else a restart would take it back
         await self.store.delete(session_id)
         self.pages.pop(session_id, None)
@@ -2472,9 +2478,14 @@ class PictureTask:
     async def failed(self, cost_usd: float | None) -> None:
         if self._record is None:
             return
-        self._studio.journal.delete_drawing(self._session.owner, self._key)
+        self.forget()
         charge_id, self._record = self._record.charge_id, None
         await self._studio.settle(charge_id, cost_usd)
+
+    def forget(self) -> None:
+        """Its record is of no use any more."""
+        if self._record is not None:
+            self._studio.journal.delete_drawing(self._session.owner, self._key, self._record.task_id)
 
     async def given_up(self) -> None:
         """Nobody waits for it now. It may have been billed, so the whole charge is kept; its id is asked for later."""

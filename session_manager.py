@@ -111,7 +111,9 @@ class Journal(Protocol):
 
     def save_drawing(self, record: DrawingRecord) -> None: ...
 
-    def delete_drawing(self, owner: str, content_key: str) -> None: ...
+    def delete_drawing(self, owner: str, content_key: str, task_id: str) -> None:
+        """Forget a drawing, unless another one with the same content stands there by now."""
+        ...
 
     def save_answer(self, answer: Answer, at: datetime) -> None: ...
 
@@ -181,8 +183,11 @@ class Accounts(Protocol):
         """Give back a reservation for a call that was never sent."""
         ...
 
-    async def release_all(self, prefix: str) -> None:
-        """Give back all reservations that begin like this and whose call was never sent."""
+    async def release_all(self, prefix: str, fence: str = "") -> None:
+        """Give back all reservations that begin like this and whose call was never sent.
+
+        With a fence of `Flights`: unless its lock has gone to somebody else, whose reservations they are now.
+        """
         ...
 
     async def close_left(self, prefix: str) -> list[Charge]:
@@ -341,7 +346,7 @@ class NullJournal:
     def save_drawing(self, record: DrawingRecord) -> None:
         """Forget it."""
 
-    def delete_drawing(self, owner: str, content_key: str) -> None:
+    def delete_drawing(self, owner: str, content_key: str, task_id: str) -> None:
         """Nothing to forget."""
 
     def save_answer(self, answer: Answer, at: datetime) -> None:
@@ -772,7 +777,7 @@ class LocalAccounts:
     async def release(self, charge_id: str) -> None:
         self._ledger.release(charge_id)
 
-    async def release_all(self, prefix: str) -> None:
+    async def release_all(self, prefix: str, fence: str = "") -> None:
         for charge_id in self._ledger.open_of(prefix):
             self._ledger.release(charge_id)
 

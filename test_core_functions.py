@@ -942,7 +942,7 @@ async def a_journal_that_forgets_takes_everything() -> None:
     journal.save_drawing(DrawingRecord("local", "key", "task", "c"))
     journal.save_answer(Answer("local", "key", "text", "{}"), NOON)
     await journal.commit()
-    journal.delete_drawing("local", "key")
+    journal.delete_drawing("local", "key", "task")
     journal.delete_charge("c")
     journal.delete_session(session.session_id)
 

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from docket import ConcurrencyLimit, Docket, Perpetual, Worker
 
-from adapters.redis_link import translated
+from adapters.redis_link import ANSWER_SECONDS, translated
 from adapters.redis_store import RedisStore
 from business_logic import Studio
 from models import SessionNotFound, StorageUnavailable, StoreUnavailable
@@ -24,15 +25,18 @@ AGAIN_SECONDS = 1.0  # between two tries while Redis does not answer
 POLL_SECONDS = 0.05  # a worker looks this often whether it has room again
 SPARE_CONNECTIONS = 100
 SILENT_SHARE = 0.9  # of a lease: workers look every quarter of it, so that a job is taken up within one and a quarter
-STOP_SECONDS = 5.0  # what is in flight may end; its ids are kept, so whoever goes on asks for them
+STOP_SECONDS = 60.0  # calls under way may end; what is left then comes back to another worker after its lease
+THERE = (b"queued", b"scheduled", b"running")  # the states of a job that need not be added
 
 
 class DocketRunner:
     """The `Runner` of an instance that draws nothing itself: it hands the work to whoever takes it."""
 
-    def __init__(self, docket: Docket) -> None:
+    def __init__(self, docket: Docket, store: RedisStore) -> None:
         self._docket = docket
+        self._store = store
         self._stopping = False
+        self.on_stop: list[Callable[[], object]] = []
         docket.register(run)
         docket.register(draw)
 
@@ -47,24 +51,42 @@ class DocketRunner:
     def begin_stop(self) -> None:
         """Begin no new call from now on; may be called from a signal handler."""
         self._stopping = True
+        for tell in self.on_stop:
+            tell()
 
     async def submit(self, session_id: str) -> None:
-        with translated():
-            await self._docket.add("run", key=f"run:{session_id}")(session_id)
+        await self._add("run", _run_key(session_id), session_id)
 
     async def scatter(self, session_id: str, scene_ids: list[str]) -> None:
-        with translated():
-            for scene_id in scene_ids:
-                await self._docket.add("draw", key=_draw_key(session_id, scene_id))(session_id, scene_id)
+        for scene_id in scene_ids:
+            await self._add("draw", _draw_key(session_id, scene_id), session_id, scene_id)
+
+    async def _add(self, name: str, key: str, *arguments: str) -> None:
+        """Have that job done, now or again after the one under way.
+
+        docket takes no second job of a key while one runs, and takes one that is parked at a limit twice: so whoever is
+        there already is told that it is wanted again, and looks at that when it ends.
+        """
+        await self._store.want_again(key)
+        async with _answered():
+            async with self._docket.redis() as redis:
+                there = await redis.hget(self._docket.runs_key(key), "state")
+            if there not in THERE:
+                await self._docket.add(name, key=key)(*arguments)
+
+    async def hand_on(self, name: str, key: str, *arguments: str) -> None:
+        """Have the job taken up by another: under a key of its own, for this one has not ended yet."""
+        async with _answered():
+            await self._docket.add(name, key=f"{key}:{uuid4().hex}")(*arguments)
 
     async def depth(self) -> dict[str, float]:
-        """How many jobs wait and how many are at work, on all workers together."""
-        with translated():
-            async with self._docket.redis() as redis:
-                length = int(await redis.xlen(self._docket.stream_key))
-                groups = await redis.xinfo_groups(self._docket.stream_key) if length else []
+        """How many jobs wait, those parked at the limit among them, and how many are at work on all workers."""
+        async with _answered(), self._docket.redis() as redis:
+            length = int(await redis.xlen(self._docket.stream_key))
+            groups = await redis.xinfo_groups(self._docket.stream_key) if length else []
+            parked = int(await redis.xlen(f"{self._docket.prefix}:concurrency:draw:waiters"))
         running = sum(int(group["pending"]) for group in groups)
-        return {"waiting": max(0, length - running), "running": running}
+        return {"waiting": max(0, length - running) + parked, "running": running}
 
 
 async def run(session_id: str) -> None:
@@ -77,6 +99,18 @@ async def draw(session_id: str, scene_id: str) -> None:
     raise NotImplementedError("an instance without a worker runs no jobs")
 
 
+@asynccontextmanager
+async def _answered() -> AsyncIterator[None]:
+    """docket waits for Redis for as long as it takes: we do not."""
+    with translated():
+        async with asyncio.timeout(ANSWER_SECONDS):
+            yield
+
+
+def _run_key(session_id: str) -> str:
+    return f"run:{session_id}"
+
+
 def _draw_key(session_id: str, scene_id: str) -> str:
     return f"draw:{session_id}:{scene_id}"
 
@@ -84,7 +118,8 @@ def _draw_key(session_id: str, scene_id: str) -> str:
 @asynccontextmanager
 async def open_docket(url: str, *, at_once: int) -> AsyncIterator[Docket]:
     """The queue of jobs, for a process that does so many at once; nothing of a job is kept once it has ended."""
-    connections = f"max_connections={SPARE_CONNECTIONS + 2 * at_once}"  # redis-py's pool raises at its end
+    # redis-py's pool raises at its end; a link that is cut without a word is noticed by the system's own probes
+    connections = f"max_connections={SPARE_CONNECTIONS + 2 * at_once}&socket_keepalive=yes"
     url = f"{url}{'&' if '?' in url else '?'}{connections}"
     async with Docket(name=DOCKET, url=url, execution_ttl=timedelta(0)) as docket:
         yield docket
@@ -107,22 +142,25 @@ class Jobs:
     async def run(self, session_id: str) -> None:
         """Plan a session and make a job of each of its scenes."""
         session_in_log.set(session_id)
-        await self._do(
-            f"run:{session_id}", lambda: self.studio.run(session_id), lambda: self.studio.crashed(session_id)
-        )
-        if self.runner.stopping:
-            await self._hand_on("run", f"run:{session_id}", session_id)
+
+        async def work() -> None:
+            async with self.studio.flights("", f"run:{session_id}"):  # a run closes what an earlier one left open
+                await self.studio.run(session_id)
+
+        key = _run_key(session_id)
+        await self._do(key, work, lambda: self.studio.crashed(session_id))
+        await self._once_more("run", key, session_id)
 
     async def draw(self, session_id: str, scene_id: str) -> None:
         """Draw one scene."""
         session_in_log.set(session_id)
+        key = _draw_key(session_id, scene_id)
         await self._do(
-            _draw_key(session_id, scene_id),
+            key,
             lambda: self.studio.render_apart(session_id, scene_id),
             lambda: self.studio.scene_crashed(session_id, scene_id),
         )
-        if self.runner.stopping:
-            await self._hand_on("draw", _draw_key(session_id, scene_id), session_id, scene_id)
+        await self._once_more("draw", key, session_id, scene_id)
 
     async def nudge(self) -> None:
         """Begin again whatever has work left and has not moved for a lease: a job may have been lost."""
@@ -132,9 +170,12 @@ class Jobs:
 
     async def _do(self, key: str, work: Callable[[], Awaitable[None]], give_up: Callable[[], Awaitable[None]]) -> None:
         """Work until it has ended, through any outage of the store; give up what has been begun too often."""
+        tries = 0
         while True:
             try:
-                if await self.store.count_try(key) > self.max_tries:
+                tries = tries or await self.store.count_try(key)  # an outage is no try: the same one goes on after it
+                await self.store.is_wanted_again(key)  # what was wanted until now is seen by what follows
+                if tries > self.max_tries:
                     log.error("job given up: begun too often", extra={"job": key.partition(":")[0]})
                     await give_up()
                 else:
@@ -165,10 +206,10 @@ class Jobs:
                 log.error("session left as it is", extra={"reason": error.code})
                 raise
 
-    async def _hand_on(self, name: str, key: str, *arguments: str) -> None:
-        """Another worker takes up what stopping has cut short: under another key, for this job has not ended yet."""
-        with translated():
-            await self.docket.add(name, key=f"{key}:on")(*arguments)
+    async def _once_more(self, name: str, key: str, *arguments: str) -> None:
+        """Hand on what stopping has cut short, and what was wanted again while it was done."""
+        if self.runner.stopping or await self.store.is_wanted_again(key):
+            await self.runner.hand_on(name, key, *arguments)
 
 
 @asynccontextmanager
@@ -187,11 +228,13 @@ async def working(jobs: Jobs, *, name: str, concurrency: int, in_all: int | None
         minimum_check_interval=timedelta(seconds=POLL_SECONDS),
     ) as worker:
         taking = asyncio.create_task(worker.run_forever())
+        loop = asyncio.get_running_loop()
+        jobs.runner.on_stop.append(lambda: loop.call_soon_threadsafe(taking.cancel))  # take no more at once
         try:
             yield
         finally:
-            jobs.runner.begin_stop()
-            taking.cancel()  # take no more; those under way end
+            if not jobs.runner.stopping:
+                jobs.runner.begin_stop()
             await asyncio.wait([taking], timeout=STOP_SECONDS)
             await end_task(taking)  # their messages stay, and come back to whoever is there
 

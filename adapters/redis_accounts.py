@@ -17,7 +17,6 @@ from adapters.redis_link import NANO, PREFIX, SUMS_KEPT, RedisLink
 from models import BudgetReached
 from session_manager import CENT_DUST, MOST_A_CALL_COSTS, Charge, ChargeState, day_budget_reached
 
-OPEN = f"{PREFIX}open"  # the open charges of all sessions
 CHARGE = TypeAdapter(Charge)
 
 # A charge's value is `{state}|{nano}|{day}|{JSON}`.
@@ -40,7 +39,6 @@ if wanted > 0 and daily ~= '' and tonumber(redis.call('GET', today) or 0) + want
 end
 for _, at in ipairs(fresh) do
   redis.call('HSET', opened, ARGV[at], 'reserved|' .. ARGV[at + 1] .. '|' .. day .. '|' .. ARGV[at + 2])
-  redis.call('SADD', '{OPEN}', ARGV[at])
   redis.call('INCRBY', spent, ARGV[at + 1])
   redis.call('INCRBY', today, ARGV[at + 1])
   redis.call('INCRBY', today_open, ARGV[at + 1])
@@ -63,7 +61,6 @@ local function close(id, paid)
   if not value then return false end
   local nano, day = string.match(value, '^%a+|(%d+)|([^|]*)|')
   redis.call('HDEL', opened, id)
-  redis.call('SREM', '{OPEN}', id)
   redis.call('DECRBY', '{PREFIX}dayopen:' .. day, nano)
   if paid ~= '' then
     local more = string.format('%.0f', tonumber(paid) - tonumber(nano))
@@ -77,6 +74,7 @@ SETTLE = CLOSE + "return close(ARGV[1], ARGV[2])"
 RELEASE_ALL = (
     CLOSE
     + f"""
+if ARGV[3] ~= '' and redis.call('GET', ARGV[3]) ~= ARGV[4] then return end
 for _, id in ipairs(redis.call('HKEYS', '{PREFIX}open:' .. ARGV[1])) do
   local value = redis.call('HGET', '{PREFIX}open:' .. ARGV[1], id)
   if string.sub(id, 1, #ARGV[2]) == ARGV[2] and string.match(value, '^reserved|') then close(id, '0') end
@@ -156,7 +154,7 @@ class RedisAccounts:
 
     async def may_return(self, session_id: str) -> bool:
         if self._daily_budget_usd is not None:
-            return bool(await self._link.command("SCARD", OPEN))
+            return int(await self._link.command("GET", f"{PREFIX}dayopen:{self.today()}") or 0) > 0
         return bool(await self._link.command("HLEN", f"{PREFIX}open:{session_id}"))
 
     async def mark_sent(self, charge_id: str) -> None:
@@ -176,8 +174,9 @@ class RedisAccounts:
     async def release(self, charge_id: str) -> None:
         await self.release_all(charge_id)
 
-    async def release_all(self, prefix: str) -> None:
-        await self._link.run(RELEASE_ALL, [], [_session(prefix), prefix])
+    async def release_all(self, prefix: str, fence: str = "") -> None:
+        lock, _, token = fence.partition(" ")
+        await self._link.run(RELEASE_ALL, [], [_session(prefix), prefix, lock, token])
 
     async def close_left(self, prefix: str) -> list[Charge]:
         values = await self._link.run(CLOSE_LEFT, [], [_session(prefix), prefix])

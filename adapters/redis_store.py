@@ -45,6 +45,7 @@ STATUS = f"{PREFIX}status:"  # one set for each status
 ANSWERS_KEPT = timedelta(days=30)  # paid answers and drawings, since they were last taken
 KEYS_KEPT = timedelta(days=3)  # idempotency keys, at least
 LIST_MOST = 300
+AGAIN_KEPT_SECONDS = 3600
 CACHE_CHARS = 4_000_000  # story text of the sessions read last, kept by their version
 CACHE_SESSIONS = 300
 LISTEN_AGAIN_SECONDS = 0.5
@@ -123,7 +124,9 @@ return found
 DELETE = f"""
 local hash, id = KEYS[1], ARGV[1]
 local now = redis.call('HMGET', hash, 'st', 'key', 'owner')
-if now[1] then redis.call('SREM', '{STATUS}' .. now[1], id) end
+for _, status in ipairs({{'pending', 'processing', 'awaiting_review', 'completed', 'failed', 'cancelled'}}) do
+  redis.call('SREM', '{STATUS}' .. status, id)  -- all: what went by itself has left no hash to say which
+end
 if now[2] then redis.call('DEL', now[2]) end
 if now[3] then redis.call('ZREM', '{PREFIX}approved:' .. now[3], id) end
 redis.call('SREM', '{ACTIVE}', id)
@@ -142,13 +145,15 @@ redis.call('EXPIRE', '{PREFIX}drawn:' .. ARGV[4], ARGV[3])
 return 1
 """
 SAVE_DRAWING = f"""
+local known = redis.call('GET', KEYS[1])
+if known and cjson.decode(known)['task_id'] ~= ARGV[5] then return end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('HSET', '{PREFIX}drawn:' .. ARGV[3], ARGV[4], KEYS[1])
 redis.call('EXPIRE', '{PREFIX}drawn:' .. ARGV[3], ARGV[2])
 """
 FORGET_DRAWING = f"""
 local known = redis.call('GET', KEYS[1])
-if not known then return end
+if not known or cjson.decode(known)['task_id'] ~= ARGV[1] then return end
 local charge = cjson.decode(known)['charge_id']
 redis.call('HDEL', '{PREFIX}drawn:' .. string.match(charge, '^[^:]*'), charge)
 redis.call('DEL', KEYS[1])
@@ -187,10 +192,10 @@ class RedisJournal(NullJournal):
 
     def save_drawing(self, record: DrawingRecord) -> None:
         key = _drawing_key(record.owner, record.content_key)
-        self._waiting.append(("EVAL", SAVE_DRAWING, 1, key, *_drawing_arguments(record)))
+        self._waiting.append(("EVAL", SAVE_DRAWING, 1, key, *_drawing_arguments(record), record.task_id))
 
-    def delete_drawing(self, owner: str, content_key: str) -> None:
-        self._waiting.append(("EVAL", FORGET_DRAWING, 1, _drawing_key(owner, content_key)))
+    def delete_drawing(self, owner: str, content_key: str, task_id: str) -> None:
+        self._waiting.append(("EVAL", FORGET_DRAWING, 1, _drawing_key(owner, content_key), task_id))
 
     def save_answer(self, answer: Answer, at: datetime) -> None:
         kept = json.dumps([answer.kind, answer.body], ensure_ascii=False)
@@ -495,6 +500,9 @@ class RedisStore:
                 version = await self._link.command("HGET", session_key(session_id), "v")
                 if version is not None:
                     found[session_id] = int(version)
+                else:  # it went by itself: its places are left
+                    await self._link.command("ZREM", name, session_id)
+                    await self.delete(session_id)
         return found
 
     async def list_approved(
@@ -598,6 +606,14 @@ class RedisStore:
                 return int((await pipeline.execute())[0])
 
         return await self._link.ask(count)
+
+    async def want_again(self, job: str) -> None:
+        """Whoever is at that job does it once more when it ends."""
+        await self._link.command("SET", f"{PREFIX}again:{job}", "1", "EX", AGAIN_KEPT_SECONDS)
+
+    async def is_wanted_again(self, job: str) -> bool:
+        """Whether the job was wanted again since the last time this was asked."""
+        return bool(await self._link.command("GETDEL", f"{PREFIX}again:{job}"))
 
     async def forget_tries(self, job: str) -> None:
         """The job has ended."""

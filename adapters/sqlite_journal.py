@@ -193,8 +193,9 @@ class SqliteJournal:
     def save_drawing(self, record: DrawingRecord) -> None:
         self._put(("INSERT OR REPLACE INTO drawings VALUES (?, ?, ?, ?, ?, ?, ?)", dataclasses.astuple(record)))
 
-    def delete_drawing(self, owner: str, content_key: str) -> None:
-        self._put(("DELETE FROM drawings WHERE owner = ? AND content_key = ?", (owner, content_key)))
+    def delete_drawing(self, owner: str, content_key: str, task_id: str) -> None:
+        keys = (owner, content_key, task_id)
+        self._put(("DELETE FROM drawings WHERE owner = ? AND content_key = ? AND task_id = ?", keys))
 
     def save_answer(self, answer: Answer, at: datetime) -> None:
         row = (answer.owner, answer.content_key, answer.kind, answer.body, at.timestamp())

@@ -217,7 +217,7 @@ async def _open_shared(
     )
     listening = asyncio.Event()
     _keep(stack, store.listen(listening))
-    runner = DocketRunner(docket)
+    runner = DocketRunner(docket, store)
     accounts = RedisAccounts(link, daily_budget_usd=settings.daily_budget_usd, clock=utc_now)
     key = settings.signing_key.get_secret_value().encode() if settings.signing_key else None
     studio = _studio(

@@ -20,6 +20,7 @@ from tests.fleet import LEASE_SECONDS, Fleet
 from tests.s3_server import KEYS, S3Server
 from tests.service import ENDED, Json, Service, Worker, ready
 from tests.stories import story
+from tests.tcp_link import TcpLink
 
 SCENES = 4
 
@@ -292,12 +293,43 @@ def test_a_job_that_kills_its_worker_again_and_again_is_given_up(fake: FakeProvi
         assert state["status"] == "failed"
 
 
+def test_the_link_to_redis_is_cut_and_healed(fake: FakeProviders) -> None:
+    with Fleet(fake, instances=0, workers=0) as fleet, TcpLink(fleet.redis.port) as link:
+        url = fleet.redis.url.replace(f":{fleet.redis.port}/", f":{link.port}/")
+        one, worker = fleet.add_instance(redis_url=url), fleet.add_worker(redis_url=url)
+        ids = begin(fleet, 165_000, 3)
+        drawings_under_way(fake, 2)
+        link.cut()
+        refused = one.client.post("/generate", json={"story_text": story(166_000, 2)})
+        until(lambda: worker.client.get("/health/ready").status_code == 503)
+        link.heal()
+
+        check_all(one, fake, ids)
+        assert refused.status_code == 503
+
+
+def test_what_is_wanted_while_it_is_done_is_done_again(fake: FakeProviders) -> None:
+    fake.control(image_ms=300)
+    with Fleet(fake, instances=1, workers=2, job_lease_seconds=600) as fleet:  # no nudge comes to help
+        service = fleet.instances[0]
+        session_id = service.generate(story(167_000, 2), num_scenes=2)
+        for attempt in range(2, 6):
+            service.wait(session_id)
+            for number in (0, 1):  # at the very moment at which it is ready
+                body = {"session_id": session_id, "scene_number": number, "image_prompt": f"kite {attempt}"}
+                service.client.post("/regenerate", json=body).raise_for_status()
+        state = service.wait(session_id)
+
+        assert [scene["attempts"] for scene in state["scenes"]] == [5, 5]
+        assert fake.counts()["pictures_paid_twice"] == 0
+
+
 # --- A rolling restart -----------------------------------------------------------------------------------------
 
 
 def test_a_rolling_restart_under_load_loses_nothing(fake: FakeProviders) -> None:
     fake.control(text_ms=100, image_ms=400, spread=0.5)
-    with Fleet(fake) as fleet:
+    with Fleet(fake, job_lease_seconds=600) as fleet:  # nothing may need to wait for a lease, or for a nudge
         ids: list[str] = []
         failed: list[str] = []
         stop = threading.Event()
@@ -368,7 +400,7 @@ def test_a_worker_without_redis_says_what_to_set() -> None:
 # --- All of it: Redis, PostgreSQL and S3 -----------------------------------------------------------------------
 
 
-def test_everything_together_and_each_of_it_dies_once(fake: FakeProviders, database_url: str, tmp_path: Path) -> None:
+def test_everything_together_survives_its_parts(fake: FakeProviders, database_url: str, tmp_path: Path) -> None:
     fake.control(text_ms=100, image_ms=400, spread=0.5)
     with (
         S3Server() as s3,

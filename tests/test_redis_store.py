@@ -151,7 +151,7 @@ async def test_what_is_saved_is_there_once_committed(server: RedisServer, link: 
         assert before is None
         assert await store.find_answer("local", "key") == answer
         assert await store.find_drawing("local", "key") == record
-        journal.delete_drawing("local", "key")
+        journal.delete_drawing("local", "key", "task")
         await store.commit()
         assert await store.find_drawing("local", "key") is None
 

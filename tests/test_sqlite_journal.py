@@ -143,7 +143,7 @@ async def test_open_charges_and_running_drawings_come_back(path: Path) -> None:
         first.save_drawing(record)
         first.save_drawing(dataclasses.replace(record, url="https://x/y.png", seed=3, cost_usd=0.2))
         first.save_drawing(dataclasses.replace(record, content_key="gone"))
-        first.delete_drawing("local", "gone")
+        first.delete_drawing("local", "gone", "task")
 
     with opened(path) as second:
         assert sorted(second.load_open_charges(), key=lambda c: c.charge_id) == kept
