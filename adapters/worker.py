@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import uvicorn
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from adapters.local_runner import report_nobody
-from adapters.logs import set_up_logs
+from adapters.logs import logged_to, set_up_logs
 from adapters.metrics import CONTENT_TYPE, Metrics
-from adapters.wiring import check_start, open_error_tracker, open_work
+from adapters.wiring import check_start, open_error_tracker, open_telemetry, open_work
 from business_logic import Studio
 from config import VERSION, ConfigurationError, Settings, load_settings
 from models import StorageUnavailable
@@ -26,17 +26,23 @@ log = logging.getLogger(__name__)
 STOP_SECONDS = 1  # for requests to this small server, before the worker itself stops
 
 
-def create_worker(settings: Settings) -> Starlette:
+def create_worker(settings: Settings) -> FastAPI:
     """The worker as an application: it works from its start to its end."""
     counted = Metrics()
     counted.tell_about(version=VERSION, environment=settings.environment, queue="redis")
     tracker = open_error_tracker(settings)
+    telemetry = open_telemetry(settings, [])
+    if telemetry is not None:
+        counted.pass_on_to(telemetry.observe)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             if tracker is not None:
                 stack.push_async_callback(tracker.aclose)
+            if telemetry is not None:
+                stack.push_async_callback(telemetry.aclose)
+                stack.enter_context(logged_to(telemetry.log_handler))
             report = tracker.report if tracker is not None else report_nobody
             app.state.studio = await stack.enter_async_context(open_work(settings, counted, report))
             log.info("worker ready", extra={"environment": settings.environment, "version": VERSION})
@@ -46,12 +52,19 @@ def create_worker(settings: Settings) -> Starlette:
     async def metrics(_: Request) -> Response:
         return Response(counted.render(), headers={"Content-Type": CONTENT_TYPE})
 
-    routes = [
+    routes: list[BaseRoute] = [
         Route("/metrics", metrics),
         Route("/health/live", _live),
         Route("/health/ready", _ready),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return FastAPI(  # for its OpenTelemetry
+        routes=routes,
+        lifespan=lifespan,
+        telemetry=telemetry.config if telemetry else {"auto_configure": False},
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
 
 
 async def _live(_: Request) -> Response:

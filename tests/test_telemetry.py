@@ -24,8 +24,9 @@ from adapters.logs import logged_to
 from adapters.telemetry import Telemetry
 from config import ConfigurationError
 from main import create_app
-from tests.conftest import client_of, plain_settings
+from tests.conftest import client_of, need_program, plain_settings
 from tests.fake_providers import IMAGE_KEY, REPOSITORY, TEXT_KEY, FakeProviders
+from tests.fleet import Fleet
 from tests.receivers import Collector, attributes
 from tests.service import Service, free_port
 from tests.stories import story
@@ -127,6 +128,20 @@ def test_neither_story_nor_key_nor_signature_leaves(collector: Collector) -> Non
     for secret in collector.secrets:
         assert secret.encode() not in sent, secret
     assert b"REDACTED" in sent
+
+
+def test_a_worker_tells_of_its_calls_too(fake: FakeProviders) -> None:
+    need_program("redis-server")
+    fake.reset()
+    with Collector() as receiver, Fleet(fake, instances=1, workers=0) as fleet:
+        fleet.add_worker(**switched_on(receiver.port))
+        service = fleet.instances[0]
+        state = service.wait(service.generate(f"{MARK} walked to the sea. " + story(2, 2), num_scenes=2, title=MARK))
+        fleet.workers[0].stop()
+
+        assert state["status"] == "completed"
+        assert sum(span["name"] == "runware draw" for span in receiver.spans()) >= 2
+        assert MARK.encode() not in receiver.everything
 
 
 async def test_of_a_crash_its_type_leaves_and_not_its_words() -> None:
